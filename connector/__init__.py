@@ -1,0 +1,1 @@
+"""The room connector: a Millis AI voice agent in LiveKit rooms."""

@@ -1,0 +1,35 @@
+"""Redaction: what a text from a library, a server or a user must lose before it is shown or logged."""
+
+import re
+
+from connector.base.secrets import JWT_SHAPE, known_secrets
+
+_MAX_CHARS = 300
+_USER_INFO = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^\s/@]+@", re.IGNORECASE)
+_AUTHORIZATION = re.compile(
+    r"(?P<head>\b(?:authorization|access_token|api[_-]?key|api[_-]?secret|password|token)\b[\"']?\s*[:=]\s*)(?:Bearer\s+)?[^\s,;&\"']+",
+    re.IGNORECASE,
+)
+_MIN_KNOWN = 6
+
+
+def redact(text: object, *, limit: int = _MAX_CHARS) -> str:
+    """Cut secrets, tokens and control characters from a text, and cut it to a length.
+
+    Args:
+        text: Anything; `str()` of it is used (exceptions included).
+        limit: The most characters to keep; an ellipsis marks the cut.
+
+    Returns:
+        One printable line.
+    """
+    out = str(text)
+    for secret in sorted(known_secrets(), key=len, reverse=True):
+        if len(secret) >= _MIN_KNOWN:
+            out = out.replace(secret, "[redacted]")
+    out = JWT_SHAPE.sub("[redacted token]", out)
+    out = _USER_INFO.sub(r"\g<scheme>[redacted]@", out)
+    out = _AUTHORIZATION.sub(r"\g<head>[redacted]", out)
+    out = "".join(c if c.isprintable() else " " for c in out)
+    out = " ".join(out.split())
+    return out if len(out) <= limit else out[: limit - 1] + "…"

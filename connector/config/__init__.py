@@ -1,0 +1,1 @@
+"""rooms.yaml: the model, YAML with positions, secrets."""

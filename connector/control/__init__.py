@@ -1,0 +1,1 @@
+"""The control process: which rooms to serve, and the engines that serve them."""

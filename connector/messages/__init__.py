@@ -1,0 +1,1 @@
+"""The typed messages between the control process and the engines."""

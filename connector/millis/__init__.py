@@ -1,0 +1,1 @@
+"""The agent leg: the offer call and the WebRTC peer towards Millis."""

@@ -1,0 +1,1 @@
+"""The practice agent, simulated speakers, the demo, its verification and report."""

@@ -1,0 +1,1 @@
+"""The room leg: one LiveKit room, joined as an agent participant."""
