@@ -65,7 +65,7 @@ def find_livekit_server(environ: Mapping[str, str] | None = None) -> Path:
     if _runnable(cached):
         return cached
     raise UnavailableError(
-        "livekit-server was not found: put it on PATH, name it in LIVEKIT_SERVER, or have Go >= 1.26 and run `make demo`"
+        "livekit-server was not found: put it on PATH, name it in LIVEKIT_SERVER, or run `make demo` with Go 1.26"
     )
 
 
