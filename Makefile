@@ -1,0 +1,77 @@
+# `make demo` shows the whole thing on this machine; `make test` checks it. Both set up what they need, once.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+STAMP = $(VENV)/.requirements
+PYTEST = $(BIN)/python -m pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help setup livekit demo test unit e2e test-browser check fmt coverage bench bench-quick clips reference requirements clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(STAMP): requirements-dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.13 …"; exit 69; }
+	@echo "Setting up $(VENV), once …"
+	@$(PYTHON) -m venv $(VENV) || { echo "The venv module is missing; on Debian: apt-get install python3-venv"; exit 69; }
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+setup: $(STAMP) ## the Python environment, with every pinned dependency
+
+livekit: ## a livekit-server: found, or built once
+	@scripts/livekit-server.sh
+
+demo: $(STAMP) livekit ## two people and the practice agent in a real room, with a verdict and a report
+	@LIVEKIT_SERVER="$$(scripts/livekit-server.sh)" $(BIN)/connector demo $(ARGS)
+
+test: check unit e2e ## everything that a change must pass
+
+unit: $(STAMP) ## fast tests, no server
+	@$(PYTEST) tests/unit tests/loopback $(ARGS)
+
+e2e: $(STAMP) livekit ## tests on a real livekit-server
+	@LIVEKIT_SERVER="$$(scripts/livekit-server.sh)" $(PYTEST) tests/e2e -m "not browser" $(ARGS)
+
+test-browser: $(STAMP) ## a real browser as the agent's peer; needs chromium
+	@command -v chromium >/dev/null || { echo "chromium is needed; on Debian: apt-get install chromium"; exit 69; }
+	@$(PYTEST) tests/e2e -m browser $(ARGS)
+
+check: $(STAMP) ## format, lint, types, layers, spelling
+	@$(BIN)/ruff format --check --quiet . || { echo "make fmt puts this right"; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy connector tests bench
+	@$(BIN)/lint-imports
+	@$(BIN)/codespell
+
+fmt: $(STAMP) ## format, and mend what ruff can mend
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format --quiet .
+
+coverage: $(STAMP) livekit ## line and branch coverage of all tests
+	@LIVEKIT_SERVER="$$(scripts/livekit-server.sh)" $(BIN)/coverage run -m pytest -m "not browser"
+	@$(BIN)/coverage combine --quiet && $(BIN)/coverage report
+
+bench: $(STAMP) livekit ## cost, delay and loss beside a plain bridge; half an hour on a quiet machine
+	@LIVEKIT_SERVER="$$(scripts/livekit-server.sh)" $(BIN)/python -m bench $(ARGS)
+
+bench-quick: $(STAMP) livekit ## the same, short, to see that it runs
+	@LIVEKIT_SERVER="$$(scripts/livekit-server.sh)" $(BIN)/python -m bench --quick $(ARGS)
+
+clips: ## the recorded speech of the demo; needs espeak-ng and sox
+	@scripts/clips.sh
+
+reference: $(STAMP) ## docs/configuration.md from the model
+	@$(BIN)/python -m connector.config.reference > docs/configuration.md
+
+requirements: $(STAMP) ## compile the pinned, hashed requirements anew
+	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url --no-emit-find-links pyproject.toml -o requirements.txt
+	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url --no-emit-find-links --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+
+clean: ## remove what was made here (not the livekit-server in the user's cache)
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* report build dist *.egg-info

@@ -1,0 +1,77 @@
+"""The engine's clock: one timer for the 20 ms ticks of every session.
+
+Each session says when it wants to be called next; the clock sleeps until the earliest of them. One timer instead of
+one task per session keeps the event loop's bookkeeping out of the tick.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import structlog
+
+from connector.base.redact import redact
+
+_EARLY_S = 0.0005
+"""What is due within half a millisecond is done in this wake-up; the loop's own resolution is 1 ms."""
+_RETRY_S = 0.02
+
+
+class EngineClock:
+    """Calls every registered `run(now) -> next` at its time, on the event loop's thread.
+
+    Attributes:
+        failures: Ticks that raised; the session goes on with its next tick.
+    """
+
+    def __init__(self) -> None:
+        self._due: dict[int, tuple[Callable[[float], float], float]] = {}
+        self._next_key = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self.failures = 0
+
+    def now(self) -> float:
+        """Monotonic seconds; callable from any thread."""
+        return time.monotonic()
+
+    def add(self, run: Callable[[float], float]) -> Callable[[], None]:
+        """Call `run` at the next wake-up and then at each time that it returns; the result ends that."""
+        key = self._next_key
+        self._next_key += 1
+        self._due[key] = (run, 0.0)
+        self._schedule()
+
+        def remove() -> None:
+            self._due.pop(key, None)
+            if not self._due:
+                self._cancel()
+
+        return remove
+
+    def _schedule(self) -> None:
+        self._cancel()
+        if self._due:
+            loop = asyncio.get_running_loop()
+            at = min(due for _, due in self._due.values())
+            self._timer = loop.call_later(max(0.0, at - time.monotonic()), self._wake)
+
+    def _cancel(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _wake(self) -> None:
+        for key, (run, due) in list(self._due.items()):
+            now = time.monotonic()
+            if due > now + _EARLY_S or key not in self._due:
+                continue
+            try:
+                following = run(now)
+            except Exception as error:  # noqa: BLE001 - one broken session must not stop the others' audio
+                self.failures += 1
+                following = now + _RETRY_S
+                if self.failures.bit_count() == 1:
+                    structlog.get_logger().exception("tick_failed", failures=self.failures, error=redact(error))
+            if key in self._due:
+                self._due[key] = (run, following)
+        self._schedule()

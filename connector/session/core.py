@@ -1,0 +1,137 @@
+"""The audio core of one session: what happens in each 20 ms, between the two legs.
+
+Downwards, in the order of the flow. Towards the agent: the leg's frames → `inputs` (a ring per track, mixed and
+limited on the tick) → `SendPath` (Opus) → the agent leg. Towards the room: the agent's packets → `ReceivePath` →
+`ReplyGate` → the room leg. The core knows no leg; both ends are plain callables that never block.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+from connector.audio.frames import TAP_SAMPLES, MediaPacket, Samples
+from connector.audio.gate import ReplyGate
+from connector.audio.mixer import RoomMixer
+from connector.audio.receive import ReceivePath
+from connector.audio.send import SendPath
+from connector.audio.ticks import TickSchedule
+from connector.base.legs import AudioCodec
+
+_INPUT_PERIOD_S = TAP_SAMPLES / 48_000
+_BEHIND_NEWEST_S = 0.002
+"""Where the tick is locked: 2 ms behind the newest input frame (`facts/media.md` §7)."""
+
+
+@dataclass(slots=True)
+class CoreFigures:
+    """Counters of the core itself; the parts have their own."""
+
+    pushed_samples: int = 0
+    gated_samples: int = 0
+    packets_without_agent: int = 0
+
+
+class AudioCore:
+    """Mixes, encodes, decodes and gates for one session.
+
+    Args:
+        clock: Monotonic seconds; also called from native threads.
+        on_speaking: Called when the agent starts (True) or stops (False) being heard.
+    """
+
+    def __init__(self, clock: Callable[[], float], on_speaking: Callable[[bool], None]) -> None:
+        self._clock = clock
+        self._on_speaking = on_speaking
+        self.inputs = RoomMixer(clock)
+        self._schedule = TickSchedule(clock())
+        self._gate = ReplyGate()
+        self._speaking = False
+        self._send: SendPath | None = None
+        self._receive: ReceivePath | None = None
+        self._to_agent: Callable[[bytes, int], None] | None = None
+        self._to_room: Callable[[Samples], None] | None = None
+        self._figures = CoreFigures()
+
+    def answer(self, codec: AudioCodec) -> None:
+        """The agent leg agreed on a codec: from now on its packets are decoded."""
+        self._send = SendPath(codec)
+        self._receive = ReceivePath(codec, start=self._clock())
+
+    def attach_agent(self, send: Callable[[bytes, int], None]) -> None:
+        """The agent leg is connected: every tick is sent to it from now on."""
+        self._to_agent = send
+
+    def detach_agent(self) -> None:
+        """The agent leg is gone; what it said last is not played any more."""
+        self._to_agent = self._send = self._receive = None
+        self._gate = ReplyGate()
+        self._show(speaking=False)
+
+    def attach_room(self, push: Callable[[Samples], None]) -> None:
+        """The room is joined: replies go there."""
+        self._to_room = push
+
+    def detach_room(self) -> None:
+        """The room is gone for now; replies are dropped, the agent hears silence."""
+        self._to_room = None
+
+    def on_packet(self, packet: MediaPacket) -> None:
+        """Take a packet of the agent, as it arrives."""
+        receive = self._receive
+        if receive is None:
+            self._figures.packets_without_agent += 1
+            return
+        now = self._clock()
+        self._reply(receive.add(packet, now), now)
+
+    def run(self, now: float) -> float:
+        """Do the ticks that are due.
+
+        Args:
+            now: Monotonic seconds.
+
+        Returns:
+            When to be called next, in monotonic seconds.
+        """
+        for _ in range(self._schedule.due(now)):
+            self._tick(now)
+        newest = self.inputs.newest_write
+        if newest is not None:
+            behind = (now - newest - _BEHIND_NEWEST_S) % _INPUT_PERIOD_S
+            self._schedule.nudge(-behind if behind < _INPUT_PERIOD_S / 2 else _INPUT_PERIOD_S - behind)
+        return self._schedule.next_at
+
+    def _tick(self, now: float) -> None:
+        mixed = self.inputs.tick(now)
+        if self._send is not None and self._to_agent is not None:
+            packet = self._send.encode(mixed)
+            self._to_agent(packet.payload, packet.timestamp)
+        if self._receive is not None:
+            self._reply(self._receive.tick(now), now)
+
+    def _reply(self, frames: list[Samples], now: float) -> None:
+        for frame in frames:
+            audible = self._gate.process(frame, now)
+            if audible is None or self._to_room is None:
+                self._figures.gated_samples += len(frame)
+                continue
+            self._figures.pushed_samples += len(audible)
+            self._to_room(audible)
+        if self._gate.speaking != self._speaking:
+            self._show(speaking=self._gate.speaking)
+
+    def _show(self, *, speaking: bool) -> None:
+        if speaking != self._speaking:
+            self._speaking = speaking
+            self._on_speaking(speaking)
+
+    def figures(self) -> dict[str, float]:
+        """All counters of the audio path, flat, named ``part.counter``."""
+        parts: dict[str, object] = {"core": self._figures, "mix": self.inputs.figures, "tick": self._schedule.figures}
+        if self._receive is not None:
+            parts["receive"] = self._receive.figures
+        return {
+            f"{part}.{name}": value
+            for part, figures in parts.items()
+            for name, value in asdict(figures).items()  # type: ignore[call-overload]
+            if isinstance(value, int | float)
+        }

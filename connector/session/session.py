@@ -1,0 +1,285 @@
+"""One session, run: the machine decides, this shell acts, the audio core sounds.
+
+Everything that a session starts lives in one TaskGroup and ends with it. Commands of the machine become tasks; what
+comes of them goes back as events through one queue. The agent leg is always closed before the room leg.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import structlog
+
+from connector.base.ends import EndReason
+from connector.base.errors import LegError
+from connector.base.legs import AgentState
+from connector.base.redact import redact
+from connector.session.core import AudioCore
+from connector.session.events import (
+    AgentClosed,
+    AgentConnected,
+    AgentFailed,
+    AgentPrepared,
+    Command,
+    EndRequested,
+    Event,
+    OfferAccepted,
+    RoomFailed,
+    RoomJoined,
+    RoomLegClosed,
+    State,
+    TimePassed,
+)
+from connector.session.legs import AgentLeg, LegFactory, RoomLeg
+from connector.session.machine import SessionMachine
+from connector.session.plan import SessionPlan
+from connector.session.summary import Summary
+
+CLOSE_LIMIT_S = 5.0
+"""For each leg; the whole teardown stays within the design's 10 s."""
+_EVENTS = 256
+
+
+class Ticker(Protocol):
+    """The engine's clock."""
+
+    def now(self) -> float:
+        """Monotonic seconds; callable from any thread."""
+
+    def add(self, run: Callable[[float], float]) -> Callable[[], None]:
+        """Call `run(now)` now and at each time that it returns, until the returned callable is called."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionResult:
+    """How a session ended."""
+
+    reason: EndReason
+    detail: str
+    delete_room: bool
+    figures: dict[str, float]
+
+
+class Session:
+    """Serves one room until it ends.
+
+    Args:
+        plan: The session's orders.
+        legs: Makes the legs.
+        ticker: The clock that drives the audio.
+        on_state: Told of every change: state, humans, detail.
+        rand: Uniform in [0, 1), for the jitter of waits.
+    """
+
+    def __init__(
+        self,
+        plan: SessionPlan,
+        legs: LegFactory,
+        ticker: Ticker,
+        *,
+        on_state: Callable[[State, int, str], None],
+        rand: Callable[[], float],
+    ) -> None:
+        self._plan = plan
+        self._legs = legs
+        self._ticker = ticker
+        self._on_state = on_state
+        self._machine = SessionMachine(plan, ticker.now(), rand)
+        self._core = AudioCore(ticker.now, self._on_speaking)
+        self._summary = Summary(ticker.now())
+        self._events: asyncio.Queue[Event] = asyncio.Queue(_EVENTS)
+        self._room: RoomLeg | None = None
+        self._agent: AgentLeg | None = None
+        self._room_task: asyncio.Task[None] | None = None
+        self._agent_task: asyncio.Task[None] | None = None
+        self._requested: EndRequested | None = None
+        self._wake = asyncio.Event()
+        self._log = structlog.get_logger().bind(session=plan.session_id, room=plan.room)
+
+    @property
+    def state(self) -> State:
+        """The public state."""
+        return self._machine.state
+
+    def end(self, reason: EndReason, detail: str = "") -> None:
+        """Ask the session to end; the first reason counts."""
+        if self._requested is None:
+            self._requested = EndRequested(reason, detail)
+            self._wake.set()
+
+    async def run(self) -> SessionResult:
+        """Serve the room until the session's end, then return how it ended. Cancelling it closes both legs first."""
+        remove = self._ticker.add(self._core.run)
+        try:
+            async with asyncio.TaskGroup() as group:
+                try:
+                    await self._live(group)
+                finally:
+                    await self._close_all()
+        finally:
+            remove()
+        machine = self._machine
+        figures = self._summary.close(self._ticker.now(), self._core.figures())
+        return SessionResult(machine.reason or EndReason.INTERNAL_ERROR, machine.detail, machine.delete_room, figures)
+
+    async def _live(self, group: asyncio.TaskGroup) -> None:
+        shown: tuple[State, int] | None = None
+        commands = self._machine.start()
+        while True:
+            for command in commands:
+                self._do(command, group)
+            machine = self._machine
+            if (machine.state, machine.humans) != shown:
+                shown = (machine.state, machine.humans)
+                self._summary.state(machine.state, machine.humans, self._ticker.now())
+                self._on_state(machine.state, machine.humans, machine.detail)
+            if machine.state is State.ENDED:
+                return
+            event = await self._next_event()
+            commands = machine.handle(event, self._ticker.now())
+
+    async def _next_event(self) -> Event:
+        if self._requested is not None and self._machine.reason is None:
+            return self._requested
+        deadline = self._machine.next_deadline()
+        getter = asyncio.ensure_future(self._events.get())
+        waker = asyncio.ensure_future(self._wake.wait())
+        try:
+            timeout = None if deadline is None else max(0.0, deadline - self._ticker.now())
+            await asyncio.wait({getter, waker}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            self._wake.clear()
+            return getter.result() if getter.done() else TimePassed()
+        finally:
+            getter.cancel()
+            waker.cancel()
+
+    def _do(self, command: Command, group: asyncio.TaskGroup) -> None:
+        match command:
+            case Command.JOIN_ROOM:
+                self._room_task = self._start(group, self._join_room())
+            case Command.PREPARE_AGENT:
+                self._agent_task = self._start(group, self._prepare_agent())
+            case Command.POST_OFFER:
+                self._agent_task = self._start(group, self._post_offer())
+            case Command.CONNECT_AGENT:
+                self._agent_task = self._start(group, self._connect_agent())
+            case Command.CLOSE_AGENT:
+                self._start(group, self._close_agent())
+            case Command.CLOSE_ROOM_LEG:
+                self._start(group, self._close_room())
+            case Command.FINISH:
+                pass
+
+    def _start(self, group: asyncio.TaskGroup, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        return group.create_task(self._guarded(work), name=f"session-{self._plan.session_id}-{work.__name__}")
+
+    async def _guarded(self, work: Awaitable[None]) -> None:
+        """The task boundary: what nobody foresaw ends this session, with both legs closed, and nothing else."""
+        try:
+            await work
+        except Exception as error:  # noqa: BLE001 - the task boundary
+            self._log.exception("session_task_failed", error=redact(error))
+            self.end(EndReason.INTERNAL_ERROR, f"{type(error).__name__}: {redact(error)}")
+
+    async def _join_room(self) -> None:
+        room = self._room = self._legs.room_leg(self._core.inputs)
+        try:
+            await room.join()
+            room.set_agent_state(AgentState.INITIALIZING)
+            await room.settled()
+        except LegError as error:
+            await self._events.put(RoomFailed(error))
+            return
+        self._summary.mark("room_joined", self._ticker.now())
+        self._core.attach_room(room.push)
+        await self._events.put(RoomJoined(room.humans, room.encrypted))
+        while True:
+            await self._events.put(await room.next_event())
+
+    async def _prepare_agent(self) -> None:
+        agent = self._agent = self._legs.agent_leg(self._core.on_packet)
+        await self._try_agent(agent.prepare, AgentPrepared())
+
+    async def _post_offer(self) -> None:
+        agent = _there(self._agent)
+
+        async def offer() -> None:
+            self._core.answer(await agent.offer())
+
+        await self._try_agent(offer, OfferAccepted())
+
+    async def _connect_agent(self) -> None:
+        agent = _there(self._agent)
+        if not await self._try_agent(agent.connect, AgentConnected()):
+            return
+        self._summary.mark("agent_connected", self._ticker.now())
+        self._core.attach_agent(agent.send)
+        self._on_speaking(speaking=False)
+        await self._events.put(await agent.next_event())
+
+    async def _try_agent(self, step: Callable[[], Awaitable[None]], done: Event) -> bool:
+        try:
+            await step()
+        except LegError as error:
+            self._log.warning("agent_failed", error=str(error), may_have_begun=error.may_have_begun)
+            self._summary.agent_failure(ambiguous=error.may_have_begun)
+            await self._events.put(AgentFailed(error))
+            return False
+        await self._events.put(done)
+        return True
+
+    async def _close_agent(self) -> None:
+        await _stop(self._agent_task)
+        self._core.detach_agent()
+        agent, self._agent = self._agent, None
+        if agent is not None:
+            self._summary.add("agent", agent.figures())
+            await self._bounded(agent.close(), "agent")
+        await self._events.put(AgentClosed())
+
+    async def _close_room(self) -> None:
+        await _stop(self._room_task)
+        self._core.detach_room()
+        room, self._room = self._room, None
+        if room is not None:
+            self._summary.add("room", room.figures())
+            await self._bounded(room.close(), "room")
+        await self._events.put(RoomLegClosed())
+
+    async def _bounded(self, closing: Awaitable[None], leg: str) -> None:
+        try:
+            async with asyncio.timeout(CLOSE_LIMIT_S):
+                await closing
+        except Exception as error:  # noqa: BLE001 - a leg that cannot be closed must not keep the other open
+            self._summary.termination_failures += 1
+            self._log.exception("leg_close_failed", leg=leg, limit_s=CLOSE_LIMIT_S, error=redact(error))
+
+    async def _close_all(self) -> None:
+        """When the session was cancelled or broke half-way: the agent first, then the room."""
+        await _stop(self._agent_task)
+        await _stop(self._room_task)
+        if self._agent is not None:
+            await self._bounded(self._agent.close(), "agent")
+        if self._room is not None:
+            await self._bounded(self._room.close(), "room")
+
+    def _on_speaking(self, speaking: bool) -> None:  # noqa: FBT001 - a callback with one argument
+        if self._room is not None:
+            self._room.set_agent_state(AgentState.SPEAKING if speaking else AgentState.LISTENING)
+        if speaking:
+            self._summary.mark("agent_heard", self._ticker.now())
+
+
+def _there(agent: AgentLeg | None) -> AgentLeg:
+    if agent is None:
+        raise RuntimeError("the machine asked for an agent leg that was never prepared")
+    return agent
+
+
+async def _stop(task: asyncio.Task[None] | None) -> None:
+    """Cancel a task of ours and wait for its end."""
+    if task is None or task.done():
+        return
+    task.cancel()
+    await asyncio.wait({task})
