@@ -189,6 +189,8 @@ class Session:
             room.set_agent_state(AgentState.INITIALIZING)
             await room.settled()
         except LegError as error:
+            self._room = None
+            await self._bounded(room.close(), "room")
             await self._events.put(RoomFailed(error))
             return
         self._summary.mark("room_joined", self._ticker.now())

@@ -1,0 +1,240 @@
+"""Engine processes as control sees them: spawned, spoken to over a pipe, replaced when they die.
+
+An engine is a fresh interpreter (never a fork: native threads do not survive one). Control and engine share one
+socket pair; either side learns of the other's death by its end of file. What an engine served when it died is
+reported as ended with `engine_lost`, so that the reconcile pass serves those rooms again.
+"""
+
+import asyncio
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from connector.base.ends import EndReason
+from connector.base.redact import redact
+from connector.messages.outbox import Outbox
+from connector.messages.types import (
+    MAX_LINE_BYTES,
+    Configure,
+    EndSession,
+    EngineBeat,
+    Ready,
+    SessionEnded,
+    SessionState,
+    Shutdown,
+    StartSession,
+    ToEngine,
+    decode_to_control,
+)
+
+READY_WITHIN_S = 30.0
+BEAT_WITHIN_S = 15.0
+"""An engine whose loop hangs ends itself after 12 s; one that says nothing for longer is ended from here."""
+CLOSE_WITHIN_S = 12.0
+"""An engine closes its sessions within 10 s."""
+_RESTART_AFTER_S = (0.1, 1.0, 5.0, 15.0)
+
+
+@dataclass(slots=True)
+class EngineEvents:
+    """Where the supervisor reports to."""
+
+    on_state: Callable[[SessionState], None]
+    on_ended: Callable[[SessionEnded], None]
+
+
+@dataclass(slots=True)
+class EngineProcess:
+    """One running engine.
+
+    Attributes:
+        index: Its place among the engines; a replacement has the same.
+        sessions: The rooms that it serves, by session id.
+    """
+
+    index: int
+    process: asyncio.subprocess.Process
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    sessions: dict[str, str] = field(default_factory=dict)
+    ready: bool = False
+    _outbox: Outbox = field(default_factory=Outbox)
+    _filled: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def put(self, message: ToEngine) -> None:
+        """Queue a message; never blocks."""
+        self._outbox.put(message)
+        self._filled.set()
+
+    async def write(self) -> None:
+        """Write what is queued, until the pipe breaks."""
+        try:
+            while True:
+                await self._filled.wait()
+                self._filled.clear()
+                self.writer.write(self._outbox.take())
+                await self.writer.drain()
+        except ConnectionError:
+            return
+
+
+async def spawn(index: int) -> EngineProcess:
+    """Start an engine process; it is usable at once, and serves once it has said `Ready`."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "connector.engine",
+            "--fd",
+            str(theirs.fileno()),
+            pass_fds=(theirs.fileno(),),
+            stdin=asyncio.subprocess.DEVNULL,
+        )
+    reader, writer = await asyncio.open_connection(sock=ours, limit=MAX_LINE_BYTES)
+    return EngineProcess(index, process, reader, writer)
+
+
+class Engines:
+    """Keeps a number of engines running and places sessions on them.
+
+    Args:
+        count: How many engines.
+        configure: The first message to each.
+        events: Where sessions' states and ends are reported.
+    """
+
+    def __init__(self, count: int, configure: Configure, events: EngineEvents) -> None:
+        self._count = count
+        self._configure = configure
+        self._events = events
+        self._engines: dict[int, EngineProcess] = {}
+        self._leaving = False
+        self._one_ready = asyncio.Event()
+        self._log = structlog.get_logger()
+        self.lost = 0
+
+    async def run(self) -> None:
+        """Keep the engines running until cancelled or, after `stop()`, until all are gone."""
+        async with asyncio.TaskGroup() as group:
+            for index in range(self._count):
+                group.create_task(self._keep(index), name=f"engine-{index}")
+
+    async def wait_ready(self) -> None:
+        """Return once an engine can take a session."""
+        await self._one_ready.wait()
+
+    @property
+    def pids(self) -> list[int]:
+        """Process ids of the running engines."""
+        return [engine.process.pid for engine in self._engines.values()]
+
+    def start_session(self, start: StartSession) -> bool:
+        """Place a session on the least loaded engine.
+
+        Returns:
+            Whether an engine had room for it.
+        """
+        fitting = [e for e in self._engines.values() if e.ready and len(e.sessions) < self._configure.max_sessions]
+        if not fitting:
+            return False
+        engine = min(fitting, key=lambda e: (len(e.sessions), e.index))
+        engine.sessions[start.session_id] = start.room
+        engine.put(start)
+        return True
+
+    def end_session(self, session_id: str, reason: EndReason) -> None:
+        """Ask for the end of a session; an unknown one is ignored."""
+        for engine in self._engines.values():
+            if session_id in engine.sessions:
+                engine.put(EndSession(session_id=session_id, reason=reason))
+
+    def stop(self) -> None:
+        """Let every engine close its calls and leave."""
+        self._leaving = True
+        for engine in self._engines.values():
+            engine.put(Shutdown())
+
+    async def _keep(self, index: int) -> None:
+        deaths = 0
+        while not self._leaving:
+            engine = await spawn(index)
+            self._engines[index] = engine
+            engine.put(self._configure)
+            was_ready = await self._attend(engine)
+            del self._engines[index]
+            self._bury(engine)
+            if self._leaving:
+                return
+            deaths = 0 if was_ready else deaths + 1
+            self.lost += 1
+            wait = _RESTART_AFTER_S[min(deaths, len(_RESTART_AFTER_S) - 1)]
+            self._log.error("engine_lost", engine=index, exit_code=engine.process.returncode, restart_in_s=wait)
+            await asyncio.sleep(wait)
+
+    async def _attend(self, engine: EngineProcess) -> bool:
+        """Exchange messages with one engine until it is gone; whether it ever was ready."""
+        writing = asyncio.create_task(engine.write(), name=f"engine-{engine.index}-write")
+        try:
+            await self._listen(engine)
+        finally:
+            writing.cancel()
+            engine.writer.close()
+            await self._reap(engine)
+        return engine.ready
+
+    async def _listen(self, engine: EngineProcess) -> None:
+        while True:
+            limit = BEAT_WITHIN_S if engine.ready else READY_WITHIN_S
+            try:
+                async with asyncio.timeout(limit):
+                    line = await engine.reader.readline()
+            except TimeoutError:
+                self._log.error("engine_silent", engine=engine.index, limit_s=limit)
+                engine.process.kill()
+                return
+            except ConnectionError:
+                return
+            if not line.endswith(b"\n"):
+                return
+            try:
+                message = decode_to_control(line)
+            except ValueError as error:
+                self._log.error("engine_unintelligible", engine=engine.index, error=redact(error))
+                engine.process.kill()
+                return
+            self._take(engine, message)
+
+    def _take(self, engine: EngineProcess, message: Ready | SessionState | SessionEnded | EngineBeat) -> None:
+        match message:
+            case Ready():
+                engine.ready = True
+                self._one_ready.set()
+                self._log.info("engine_ready", engine=engine.index, pid=message.pid, opus=message.opus)
+            case SessionState():
+                self._events.on_state(message)
+            case SessionEnded():
+                engine.sessions.pop(message.session_id, None)
+                self._events.on_ended(message)
+            case EngineBeat():
+                pass
+
+    async def _reap(self, engine: EngineProcess) -> None:
+        """The pipe is closed: the engine is leaving or broken; make sure that it is gone."""
+        try:
+            async with asyncio.timeout(CLOSE_WITHIN_S):
+                await engine.process.wait()
+        except TimeoutError:
+            engine.process.kill()
+            await engine.process.wait()
+        finally:
+            if engine.process.returncode is None:
+                engine.process.kill()
+
+    def _bury(self, engine: EngineProcess) -> None:
+        for session_id, room in engine.sessions.items():
+            self._events.on_ended(SessionEnded(session_id=session_id, room=room, reason=EndReason.ENGINE_LOST))
+        engine.sessions.clear()

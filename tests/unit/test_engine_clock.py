@@ -1,0 +1,87 @@
+"""The engine's clock."""
+
+import asyncio
+from collections.abc import Callable
+
+from connector.engine.clock import EngineClock
+
+
+async def test_every_session_is_called_at_its_own_times() -> None:
+    """Two sessions with different times are each called when due, never before."""
+    clock = EngineClock()
+    calls: dict[str, list[float]] = {"a": [], "b": []}
+    done = asyncio.Event()
+
+    def session(name: str, period: float, enough: int) -> None:
+        due = [clock.now()]
+
+        def run(now: float) -> float:
+            assert now >= due[0] - 0.0006
+            calls[name].append(now)
+            due[0] = now + period
+            if all(len(c) >= enough for c in calls.values()):
+                done.set()
+            return due[0]
+
+        removers.append(clock.add(run))
+
+    removers: list[Callable[[], None]] = []
+    session("a", 0.005, 5)
+    session("b", 0.011, 5)
+    await asyncio.wait_for(done.wait(), 10)
+    for remove in removers:
+        remove()
+    seen = {name: len(c) for name, c in calls.items()}
+    assert seen["a"] > seen["b"]
+
+
+async def test_a_broken_session_does_not_stop_the_others() -> None:
+    """A tick that raises is counted, tried again later, and the other session goes on."""
+    clock = EngineClock()
+    others = 0
+    done = asyncio.Event()
+
+    def broken(_now: float) -> float:
+        raise RuntimeError("a bug")
+
+    def healthy(now: float) -> float:
+        nonlocal others
+        others += 1
+        if others == 5:
+            done.set()
+        return now + 0.02
+
+    remove_broken, remove_healthy = clock.add(broken), clock.add(healthy)
+    await asyncio.wait_for(done.wait(), 10)
+    remove_broken()
+    remove_healthy()
+    assert clock.failures >= 2
+
+
+async def test_a_removed_session_is_not_called_again() -> None:
+    """Removing a session, even from within its own tick, ends its calls."""
+    clock = EngineClock()
+    calls = 0
+    removers: list[Callable[[], None]] = []
+
+    def once(now: float) -> float:
+        nonlocal calls
+        calls += 1
+        removers[0]()
+        return now
+
+    done = asyncio.Event()
+    removers.append(clock.add(once))
+    remaining = 10
+
+    def other(now: float) -> float:
+        nonlocal remaining
+        remaining -= 1
+        if remaining == 0:
+            done.set()
+        return now + 0.001
+
+    remove = clock.add(other)
+    await asyncio.wait_for(done.wait(), 10)
+    remove()
+    assert calls == 1

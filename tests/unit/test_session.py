@@ -1,0 +1,257 @@
+"""A session run with legs of our own making: what is opened is closed, in order, whatever happens."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from connector.audio.frames import TICK_SAMPLES, AudioInputs, FrameSink, MediaPacket, Samples
+from connector.audio.opus import OpusDecoder, OpusEncoder
+from connector.base.ends import EndReason
+from connector.base.errors import AgentLegError, RoomLegError
+from connector.base.legs import AgentEvent, AgentHungUp, AgentState, AudioCodec, HumansChanged, RoomEvent, RoomLost
+from connector.engine.clock import EngineClock
+from connector.session.events import State
+from connector.session.plan import SessionPlan
+from connector.session.session import Session, SessionResult
+
+PLAN = SessionPlan("s1", "lobby", leave_after_s=0.02, reconnect_attempts=2)
+
+
+@dataclass
+class FigureBox:
+    joins: int = 1
+
+
+@dataclass
+class World:
+    """What both fake legs share with the test: a diary, and handles to steer them."""
+
+    diary: list[str] = field(default_factory=list)
+    states: list[State] = field(default_factory=list)
+    join_error: RoomLegError | None = None
+    offer_errors: list[AgentLegError | Exception] = field(default_factory=list)
+    room_events: asyncio.Queue[RoomEvent] = field(default_factory=asyncio.Queue)
+    agent_events: asyncio.Queue[AgentEvent] = field(default_factory=asyncio.Queue)
+    sent: list[bytes] = field(default_factory=list)
+    pushed: list[Samples] = field(default_factory=list)
+    shown: list[AgentState] = field(default_factory=list)
+    sink: FrameSink | None = None
+    on_packet: Callable[[MediaPacket], None] | None = None
+    live: asyncio.Event = field(default_factory=asyncio.Event)
+    close_hangs: bool = False
+
+    def on_state(self, state: State, _humans: int, _detail: str) -> None:
+        self.states.append(state)
+        if state is State.LIVE:
+            self.live.set()
+
+    def room_leg(self, inputs: AudioInputs) -> "FakeRoom":
+        return FakeRoom(self, inputs)
+
+    def agent_leg(self, on_packet: Callable[[MediaPacket], None]) -> "FakeAgent":
+        return FakeAgent(self, on_packet)
+
+
+class FakeRoom:
+    humans = 1
+    encrypted = False
+
+    def __init__(self, world: World, inputs: AudioInputs) -> None:
+        self.world = world
+        self.inputs = inputs
+
+    async def join(self) -> None:
+        self.world.diary.append("room joined")
+        if self.world.join_error is not None:
+            raise self.world.join_error
+        self.world.sink = self.inputs.open("ada", 0.0)
+
+    async def settled(self) -> None:
+        await asyncio.sleep(0)
+
+    async def next_event(self) -> RoomEvent:
+        return await self.world.room_events.get()
+
+    def push(self, samples: Samples) -> None:
+        self.world.pushed.append(samples.copy())
+
+    def set_agent_state(self, state: AgentState) -> None:
+        self.world.shown.append(state)
+
+    def figures(self) -> FigureBox:
+        return FigureBox()
+
+    async def close(self) -> None:
+        self.inputs.close("ada")
+        self.world.diary.append("room closed")
+
+
+class FakeAgent:
+    def __init__(self, world: World, on_packet: Callable[[MediaPacket], None]) -> None:
+        self.world = world
+        world.on_packet = on_packet
+
+    async def prepare(self) -> None:
+        self.world.diary.append("agent prepared")
+
+    async def offer(self) -> AudioCodec:
+        if self.world.offer_errors:
+            raise self.world.offer_errors.pop(0)
+        self.world.diary.append("offer accepted")
+        return AudioCodec.OPUS
+
+    async def connect(self) -> None:
+        self.world.diary.append("agent connected")
+
+    def send(self, payload: bytes, timestamp: int) -> None:
+        self.world.sent.append(payload)
+
+    async def next_event(self) -> AgentEvent:
+        return await self.world.agent_events.get()
+
+    def figures(self) -> FigureBox:
+        return FigureBox()
+
+    async def close(self) -> None:
+        if self.world.close_hangs:
+            raise RuntimeError("a leg that cannot be closed")
+        self.world.diary.append("agent closed")
+
+
+def start(world: World, plan: SessionPlan = PLAN) -> tuple[Session, "asyncio.Task[SessionResult]"]:
+    session = Session(plan, world, EngineClock(), on_state=world.on_state, rand=lambda: 0.01)
+    return session, asyncio.create_task(session.run())
+
+
+async def until(condition: Callable[[], bool], limit_s: float = 10) -> None:
+    async with asyncio.timeout(limit_s):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+async def test_a_session_from_join_to_hang_up() -> None:
+    """Both legs are opened once, live, and closed once, the agent first."""
+    world = World()
+    _, running = start(world)
+    await world.live.wait()
+    world.agent_events.put_nowait(AgentHungUp())
+    result = await running
+    assert (result.reason, result.delete_room) == (EndReason.AGENT_HANGUP, False)
+    assert world.diary == [
+        "room joined",
+        "agent prepared",
+        "offer accepted",
+        "agent connected",
+        "agent closed",
+        "room closed",
+    ]
+    assert world.states[-3:] == [State.LIVE, State.CLOSING, State.ENDED]
+    assert result.figures["room.joins"] == 1
+    assert result.figures["agent_connected_s"] >= result.figures["room_joined_s"]
+
+
+async def test_the_agent_hears_the_room_and_the_room_hears_the_agent() -> None:
+    """A tone in the room leaves as Opus at its level; the agent's packets are pushed into the room; its state shows."""
+    world = World()
+    session, running = start(world)
+    await world.live.wait()
+    assert world.sink is not None
+    assert world.on_packet is not None
+    tone = (8000 * np.sin(2 * np.pi * 1000 * np.arange(TICK_SAMPLES) / 48_000)).astype(np.int16)
+    heard = OpusDecoder()
+    encoder = OpusEncoder()
+    for number in range(100):
+        before = len(world.sent)
+        world.sink(tone)
+        world.on_packet(MediaPacket(number, number * TICK_SAMPLES, 7, encoder.encode(tone)))
+        await until(lambda before=before: len(world.sent) > before)  # type: ignore[misc]
+    decoded = np.concatenate([heard.decode(payload) for payload in world.sent])[-TICK_SAMPLES * 20 :]
+    assert 20 * np.log10(np.std(decoded) / np.std(tone)) == pytest.approx(0, abs=1.0)
+    said = np.concatenate(world.pushed)[-TICK_SAMPLES * 20 :]
+    assert 20 * np.log10(np.std(said) / np.std(tone)) == pytest.approx(0, abs=0.5)
+    assert AgentState.SPEAKING in world.shown
+    session.end(EndReason.REQUESTED)
+    assert (await running).reason is EndReason.REQUESTED
+
+
+async def test_the_last_human_leaving_ends_the_session() -> None:
+    """`leave_after` without a human ends with `room_empty`."""
+    world = World()
+    _, running = start(world)
+    await world.live.wait()
+    world.room_events.put_nowait(HumansChanged(0))
+    assert (await running).reason is EndReason.ROOM_EMPTY
+
+
+async def test_a_failed_join_closes_the_prepared_agent() -> None:
+    """When the room cannot be joined, nothing is offered and both legs are closed."""
+    world = World(join_error=RoomLegError("wrong key", reason=EndReason.LIVEKIT_REJECTED))
+    _, running = start(world)
+    result = await running
+    assert (result.reason, result.detail) == (EndReason.LIVEKIT_REJECTED, "wrong key")
+    assert "offer accepted" not in world.diary
+    assert sorted(world.diary[-2:]) == ["agent closed", "room closed"]
+
+
+async def test_a_failed_offer_is_tried_again_with_a_new_leg() -> None:
+    """A retryable failure closes the leg and prepares another; the failure is counted."""
+    error = AgentLegError("503", reason=EndReason.AGENT_UNREACHABLE, retryable=True)
+    world = World(offer_errors=[error])
+    session, running = start(world)
+    await world.live.wait()
+    assert [line for line in world.diary if "agent" in line] == [
+        "agent prepared",
+        "agent closed",
+        "agent prepared",
+        "agent connected",
+    ]
+    session.end(EndReason.DRAINED)
+    assert (await running).figures["agent_failures"] == 1
+
+
+async def test_a_lost_room_is_joined_again_while_the_agent_stays() -> None:
+    """Losing LiveKit closes only the room leg; the same agent leg is live again afterwards."""
+    world = World()
+    session, running = start(world)
+    await world.live.wait()
+    world.live.clear()
+    world.room_events.put_nowait(RoomLost(EndReason.LIVEKIT_UNREACHABLE, rejoin=True, detail="gone"))
+    await world.live.wait()
+    assert world.diary.count("room joined") == 2
+    assert world.diary.count("offer accepted") == 1
+    session.end(EndReason.DRAINED)
+    await running
+
+
+async def test_a_bug_in_a_leg_ends_the_session_with_both_legs_closed() -> None:
+    """An unforeseen exception is an `internal_error`, and nothing stays open."""
+    world = World(offer_errors=[RuntimeError("a bug")])
+    _, running = start(world)
+    result = await running
+    assert (result.reason, result.detail) == (EndReason.INTERNAL_ERROR, "RuntimeError: a bug")
+    assert world.diary[-2:] == ["agent closed", "room closed"]
+
+
+async def test_a_leg_that_cannot_be_closed_does_not_keep_the_other_open() -> None:
+    """A failing close is counted, and the room is left all the same."""
+    world = World(close_hangs=True)
+    session, running = start(world)
+    await world.live.wait()
+    session.end(EndReason.REQUESTED)
+    result = await running
+    assert world.diary[-1] == "room closed"
+    assert result.figures["termination_failures"] == 1
+
+
+async def test_a_cancelled_session_closes_both_legs() -> None:
+    """Cancelling the session's task leaves nothing open, the agent first."""
+    world = World()
+    _, running = start(world)
+    await world.live.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert world.diary[-2:] == ["agent closed", "room closed"]
