@@ -23,13 +23,17 @@ def redact(text: object, *, limit: int = _MAX_CHARS) -> str:
     Returns:
         One printable line.
     """
-    out = str(text)
-    for secret in sorted(known_secrets(), key=len, reverse=True):
-        if len(secret) >= _MIN_KNOWN:
-            out = out.replace(secret, "[redacted]")
-    out = JWT_SHAPE.sub("[redacted token]", out)
-    out = _USER_INFO.sub(r"\g<scheme>[redacted]@", out)
-    out = _AUTHORIZATION.sub(r"\g<head>[redacted]", out)
+    out = cut_secrets(str(text))
     out = "".join(c if c.isprintable() else " " for c in out)
     out = " ".join(out.split())
     return out if len(out) <= limit else out[: limit - 1] + "…"
+
+
+def cut_secrets(text: str) -> str:
+    """Replace every known secret, token, user info of a URL and authorization value; nothing else changes."""
+    for secret in sorted(known_secrets(), key=len, reverse=True):
+        if len(secret) >= _MIN_KNOWN:
+            text = text.replace(secret, "[redacted]")
+    text = JWT_SHAPE.sub("[redacted token]", text)
+    text = _USER_INFO.sub(r"\g<scheme>[redacted]@", text)
+    return _AUTHORIZATION.sub(r"\g<head>[redacted]", text)
