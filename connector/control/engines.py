@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from connector.base.ends import EndReason
+from connector.base.errors import ConnectorError, UnavailableError
 from connector.base.redact import redact
 from connector.messages.outbox import Outbox
 from connector.messages.types import (
@@ -35,6 +36,11 @@ BEAT_WITHIN_S = 15.0
 """An engine whose loop hangs ends itself after 12 s; one that says nothing for longer is ended from here."""
 CLOSE_WITHIN_S = 12.0
 """An engine closes its sessions within 10 s."""
+_HOPELESS: dict[int | None, ConnectorError] = {
+    kind.exit_code: kind("the engine could not start; its last log line says why")
+    for kind in (UnavailableError, ConnectorError)
+}
+"""Exit codes with which no engine will ever start here."""
 _RESTART_AFTER_S = (0.1, 1.0, 5.0, 15.0)
 
 
@@ -171,6 +177,8 @@ class Engines:
                 return
             deaths = 0 if was_ready else deaths + 1
             self.lost += 1
+            if not self._one_ready.is_set() and engine.process.returncode in _HOPELESS:
+                raise _HOPELESS[engine.process.returncode]
             wait = _RESTART_AFTER_S[min(deaths, len(_RESTART_AFTER_S) - 1)]
             self._log.error("engine_lost", engine=index, exit_code=engine.process.returncode, restart_in_s=wait)
             await asyncio.sleep(wait)

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
+from connector.audio.opus import OpusDecoder, OpusEncoder
 
 from connector.audio.frames import TICK_SAMPLES, AudioInputs, FrameSink, MediaPacket, Samples
-from connector.audio.opus import OpusDecoder, OpusEncoder
 from connector.base.ends import EndReason
 from connector.base.errors import AgentLegError, RoomLegError
 from connector.base.legs import AgentEvent, AgentHungUp, AgentState, AudioCodec, HumansChanged, RoomEvent, RoomLost
@@ -128,7 +128,7 @@ def start(world: World, plan: SessionPlan = PLAN) -> tuple[Session, "asyncio.Tas
 
 async def until(condition: Callable[[], bool], limit_s: float = 10) -> None:
     async with asyncio.timeout(limit_s):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - the fakes write plain lists
             await asyncio.sleep(0.005)
 
 
