@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 import httpx
 import structlog
@@ -50,16 +50,31 @@ class _Reply:
     complete: bool
 
 
+class _Stream(Protocol):
+    """A TCP connection of the HTTP library."""
+
+    async def aclose(self) -> None:
+        """Close it; idempotent."""
+
+
 @dataclass(slots=True)
 class _Progress:
     """How far a request came: once its first byte went out, a session may have begun."""
 
     sent: bool = False
+    streams: list[_Stream] = field(default_factory=list)
 
-    async def trace(self, event: str, _info: Mapping[str, object]) -> None:
+    async def trace(self, event: str, info: Mapping[str, Any]) -> None:
         """Called by the HTTP library at each step (httpcore's trace extension)."""
-        if event.endswith("send_request_headers.started"):
+        if event == "connection.connect_tcp.complete":
+            self.streams.append(info["return_value"])
+        elif event.endswith("send_request_headers.started"):
             self.sent = True
+
+    async def close(self) -> None:
+        """Close what is open; the library forgets a connection whose TLS handshake is cancelled."""
+        for stream in self.streams:
+            await stream.aclose()
 
 
 class OfferClient:
@@ -124,6 +139,8 @@ class OfferClient:
             raise self._not_answered(options, progress, error, responses.TIMED_OUT) from None
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
             raise self._not_answered(options, progress, error, responses.RESET) from None
+        finally:
+            await progress.close()
         return self._judge(reply, options)
 
     async def _exchange(self, options: AgentLegOptions, sdp: str, progress: _Progress) -> _Reply:

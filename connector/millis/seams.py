@@ -162,7 +162,7 @@ def _missing_names() -> list[str]:
         "ICE connection of the transport": isinstance(connection, aioice.ice.Connection),
         "sockets of the ICE connection": isinstance(getattr(connection, "_protocols", None), list),
         "datagram_received of an ICE socket": _takes(
-            getattr(aioice.ice.StunProtocol, "datagram_received", None), "self", "data", "addr"
+            vars(aioice.ice.StunProtocol).get("datagram_received"), "self", "data", "addr"
         ),
         "get_component_candidates of the ICE connection": _takes(
             getattr(connection, "get_component_candidates", None), "component", "addresses", "timeout"
