@@ -82,7 +82,7 @@ class AgentPeer:
         self._private_host = private_host
         self._connection: RTCPeerConnection | None = None
         self._transceiver: RTCRtpTransceiver | None = None
-        self._track: PacketTrack | None = None
+        self._track = PacketTrack()
         self._gathering: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
         self._answered = False
@@ -104,7 +104,6 @@ class AgentPeer:
         """
         connection = RTCPeerConnection(RTCConfiguration(iceServers=[_ice_server(s) for s in self._ice_servers]))
         self._connection = connection
-        self._track = PacketTrack()
         self._transceiver = connection.addTransceiver(self._track, direction="sendrecv")
         self._transceiver.setCodecPreferences(_preferred_codecs())
         seams.tap_packets(self._transceiver.receiver, self._packet)
@@ -133,20 +132,17 @@ class AgentPeer:
 
     def send(self, payload: bytes, timestamp: int) -> None:
         """Queue one RTP payload; see `PacketTrack.push`. Never blocks or raises."""
-        if self._track is None:
-            self._figures.send_early += 1
-        else:
-            self._track.push(payload, timestamp)
+        self._track.push(payload, timestamp)
 
     @property
     def stuck(self) -> bool:
         """Whether packets for the agent pile up: the library's sender has ended or hangs."""
-        return self._track is not None and self._track.full
+        return self._track.full
 
     @property
     def taken(self) -> int:
         """Packets that the library's sender has taken so far."""
-        return 0 if self._track is None else self._track.taken
+        return self._track.taken
 
     @property
     def over(self) -> bool:
@@ -155,12 +151,9 @@ class AgentPeer:
 
     def figures(self) -> AgentFigures:
         """The counters as they stand, the library's own as `read_reports` saw them last; a new object each time."""
-        figures = self._figures
-        if self._track is not None:
-            track = self._track
-            figures.packets_sent, figures.bytes_sent = track.taken, track.taken_bytes
-            figures.send_dropped, figures.send_early = track.dropped, track.early
-            figures.send_refused = track.refused
+        figures, track = self._figures, self._track
+        figures.packets_sent, figures.bytes_sent = track.taken, track.taken_bytes
+        figures.send_dropped, figures.send_early, figures.send_refused = track.dropped, track.early, track.refused
         figures.unroutable = max(0, self._rtp_datagrams - figures.packets_received)
         return figures.copy()
 
@@ -254,7 +247,7 @@ class AgentPeer:
         state = self._state()
         if state is not self.state:
             self.state = state
-            if state is PeerState.CONNECTED and self._track is not None:
+            if state is PeerState.CONNECTED:
                 self._rtp_datagrams = self._figures.packets_received
                 self._track.open()
             self.changed.set()
