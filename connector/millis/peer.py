@@ -183,26 +183,22 @@ class AgentPeer:
         if self._closing is None:
             self._closing = asyncio.create_task(self._shut(self._connection), name="millis-close")
         await asyncio.wait({self._closing}, timeout=CLOSE_SECONDS)
-        if self._closing.done():
+        why = _failure(self._closing)
+        if why is None or self._figures.forced_closes:
             return
         self._figures.forced_closes += 1
-        _log.warning("millis_close_forced", after_s=CLOSE_SECONDS)
-        seams.abort_sockets(self._dtls)
+        _log.warning("millis_close_forced", error=why)
         self._closing.cancel()
+        if self._transceiver is not None:
+            seams.abort_sockets(self._dtls)
 
     async def _shut(self, connection: RTCPeerConnection) -> None:
-        try:
-            if self._gathering is not None and not self._gathering.done():
-                await asyncio.wait({self._gathering}, timeout=seams.GATHER_SECONDS + _GATHER_MARGIN_SECONDS)
-            if self._gathering is not None and self._gathering.done() and not self._gathering.cancelled():
-                self._gathering.exception()  # seen already, or nobody was left to see it
-            await connection.close()
-            if self._answered:
-                await self._settle()
-        except Exception as error:  # noqa: BLE001 - the end of a task: whatever fails, the sockets must go
-            self._figures.forced_closes += 1
-            _log.warning("millis_close_failed", error=redact(error))
-            seams.abort_sockets(self._dtls)
+        if self._gathering is not None:
+            await asyncio.wait({self._gathering}, timeout=seams.GATHER_SECONDS + _GATHER_MARGIN_SECONDS)
+            _failure(self._gathering)  # whoever waited for it has seen it, or is gone
+        await connection.close()
+        if self._answered:
+            await self._settle()
 
     async def _settle(self) -> None:
         """Wait until the library's connect task, which it keeps no hold of, has noticed the close.
@@ -271,3 +267,13 @@ def _ice_server(server: IceServer) -> RTCIceServer:
 def _preferred_codecs() -> list[RTCRtpCodecCapability]:
     capabilities = RTCRtpSender.getCapabilities("audio").codecs
     return [codec for name in _CODECS for codec in capabilities if codec.mimeType == name]
+
+
+def _failure(task: asyncio.Task[None]) -> str | None:
+    """Why a task has not ended well, if so; marks its exception as seen."""
+    if not task.done():
+        return "it takes too long"
+    if task.cancelled():
+        return "it was cancelled"
+    error = task.exception()
+    return None if error is None else f"{type(error).__name__}: {redact(error)}"

@@ -239,6 +239,7 @@ async def test_a_deaf_stun_server_does_not_hold_up_the_offer() -> None:
                 await call.leg.prepare()
             await call.leg.offer()
             await call.leg.connect()
+            assert call.leg.figures().connect_s is not None
 
 
 async def test_closing_while_gathering_leaves_nothing() -> None:
@@ -282,6 +283,25 @@ async def test_a_close_that_hangs_is_finished_by_force(monkeypatch: pytest.Monke
         assert peer._connection is not None
         stock = peer._connection.close
         peer._connection.close = never  # type: ignore[method-assign]
+        await call.leg.close()
+        assert call.leg.figures().forced_closes == 1
+        await until(lambda: sockets_closed(call))
+        await stock()
+
+
+async def test_a_close_that_fails_still_closes_the_sockets() -> None:
+    """An exception out of the library's close is counted, and the sockets go all the same."""
+
+    async def broken() -> None:
+        raise RuntimeError("broken")
+
+    async with calling(Answerer()) as call:
+        await call.set_up()
+        peer = call.leg._peer
+        assert peer._connection is not None
+        stock = peer._connection.close
+        peer._connection.close = broken  # type: ignore[method-assign]
+        await call.leg.close()
         await call.leg.close()
         assert call.leg.figures().forced_closes == 1
         await until(lambda: sockets_closed(call))

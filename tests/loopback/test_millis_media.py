@@ -142,6 +142,7 @@ async def test_garbage_on_the_socket_does_no_harm() -> None:
             pair.protocol.transport.sendto(data, pair.remote_addr)
         await call.far.send(0)
         await until(lambda: call.packets)
+    assert [packet.sequence_number for packet in call.packets] == [0]
 
 
 async def test_a_failing_consumer_does_not_end_the_connection() -> None:
