@@ -1,5 +1,6 @@
 """Packets both ways between a leg and a plain aiortc peer."""
 
+import asyncio
 import functools
 from itertools import pairwise
 
@@ -91,6 +92,21 @@ async def test_loss_is_counted_from_the_library() -> None:
         await call.leg._peer.read_reports()
         figures = call.leg.figures()
     assert figures.lost_towards_us == 10
+
+
+async def test_the_agents_reports_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the leg waits for its end it reads the far side's RTCP reports: round trip, and what of ours was lost."""
+    monkeypatch.setattr("connector.millis.leg._REPORTS_EVERY", 1)
+    async with calling(Answerer()) as call:
+        await call.set_up()
+        waiting = asyncio.create_task(call.leg.next_event())
+        call.leg.send(b"audio", 0)
+        await until(lambda: call.leg.figures().rtt_ms is not None)
+        waiting.cancel()
+        figures = call.leg.figures()
+    assert figures.rtt_ms is not None
+    assert figures.rtt_ms < 1000
+    assert figures.lost_towards_agent == 0
 
 
 async def test_a_packet_of_padding_only_does_no_harm() -> None:
