@@ -1,6 +1,7 @@
 """How a leg connects, how it ends, and that nothing is left of it."""
 
 import asyncio
+import functools
 import socket
 import threading
 
@@ -62,20 +63,41 @@ async def test_an_agent_that_vanishes_is_lost_after_12_s() -> None:
     assert event.detail
 
 
-async def test_a_silent_agent_is_alive_by_its_datagrams() -> None:
-    """Without audio, anything else that arrives keeps the leg alive: polls after 11 s and again after 22 s are calm."""
+async def test_a_stream_that_never_paused_may_not_stop() -> None:
+    """30 s without RTP, on a stream that had no pause before, is the end, whatever else arrives."""
     async with calling(Answerer()) as call:
         await call.set_up()
         await call.far.send(0)
         await until(lambda: call.packets)
+        for _ in range(3):
+            call.clock.jump(10.5)
+            await call.datagram()
+        event = await call.event()
+    assert isinstance(event, AgentLost)
+    assert event.cause == "agent_silence"
+
+
+async def test_an_agent_that_pauses_is_alive_by_its_datagrams() -> None:
+    """An agent that pauses while it listens may be silent for long: anything else that arrives keeps the leg alive."""
+    async with calling(Answerer()) as call:
+        await call.set_up()
+        await call.far.send(0)
+        await until(lambda: len(call.packets) == 1)
+        call.clock.jump(2)
+        await call.far.send(1)
+        await until(lambda: len(call.packets) == 2)
         waiting = asyncio.create_task(call.leg.next_event())
-        for _ in range(2):
+        for _ in range(4):
             call.clock.jump(11)
             await call.datagram()
-            reads = call.clock.reads
-            await until(lambda reads=reads: call.clock.reads >= reads + 2)  # type: ignore[misc]
+        await until(functools.partial(read_since, call, call.clock.reads))
         assert not waiting.done()
         waiting.cancel()
+
+
+def read_since(call: Call, reads: int) -> bool:
+    """Whether the leg has polled twice since its clock was read so often."""
+    return call.clock.reads >= reads + 2
 
 
 async def test_an_agent_that_never_speaks_rtp_has_failed() -> None:
