@@ -6,6 +6,8 @@ In: plain values (kind and source by *name*: the numbers differ between LiveKit'
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from connector.base.patterns import matches
+
 HUMAN_KINDS = frozenset({"STANDARD", "SIP", "CONNECTOR"})
 """Kinds that are people: browsers and apps, phone calls, bridges to WhatsApp and telephony (design §1)."""
 
@@ -45,7 +47,7 @@ class ListenRule:
         gain_db: Pattern → gain in dB; the first that matches applies.
     """
 
-    sources: frozenset[str] = frozenset({"microphone"})
+    sources: tuple[str, ...] = ("microphone",)
     include: tuple[str, ...] = ("*",)
     exclude: tuple[str, ...] = ()
     gain_db: Mapping[str, float] = field(default_factory=dict)
@@ -73,26 +75,3 @@ class ListenRule:
     def gain_for(self, identity: str) -> float:
         """The gain of a participant, in dB; 0 when no pattern matches."""
         return next((gain for pattern, gain in self.gain_db.items() if matches(pattern, identity)), 0.0)
-
-
-def matches(pattern: str, text: str) -> bool:
-    """Whether a whole text fits a pattern in which ``*`` is any run of characters and ``?`` any one; case-sensitive.
-
-    Not `fnmatch`: that reads [brackets], which may stand in identities. The walk takes at most
-    ``len(pattern) * len(text)`` steps, so that no identity can make it slow: on a mismatch only the last ``*`` gives.
-    """
-    at = p = resume = 0
-    last_star = -1
-    while at < len(text):
-        if p < len(pattern) and pattern[p] == "*":
-            last_star, resume = p, at
-            p += 1
-        elif p < len(pattern) and pattern[p] in ("?", text[at]):
-            p += 1
-            at += 1
-        elif last_star >= 0:
-            resume += 1
-            p, at = last_star + 1, resume
-        else:
-            return False
-    return all(c == "*" for c in pattern[p:])

@@ -14,6 +14,7 @@ the native thread; reply frames → the native source, in the caller's thread.
 """
 
 import ctypes
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -41,8 +42,17 @@ CAPTURE_ID = 0x7FFF_0000_0000_0001
 
 @dataclass(slots=True)
 class SeamFigures:
-    """Counters of the process: odd things at the seams."""
+    """Counters of the process.
 
+    Attributes:
+        joins: Joins that went through the seam.
+        taps_open: Taps open now.
+        odd_frames: Frames of a size that cannot be.
+        sink_failures: Frames whose sink raised.
+        capture_failures: Published frames that the native side refused later.
+    """
+
+    joins: int = 0
     taps_open: int = 0
     odd_frames: int = 0
     sink_failures: int = 0
@@ -103,6 +113,8 @@ class _Queue(FfiQueue[ffi_pb2.FfiEvent]):
 class _QuietInitialize:
     """Stands in for the library's initialisation and asks for no logs."""
 
+    used = False
+
     def __init__(self, stock: Callable[..., object]) -> None:
         self._stock = stock
 
@@ -114,6 +126,7 @@ class _QuietInitialize:
 
     def __call__(self, callback: object, _capture_logs: object, sdk: object, version: object) -> None:
         self._stock(callback, False, sdk, version)
+        _QuietInitialize.used = True
 
 
 class _Client(FfiClient):
@@ -127,6 +140,7 @@ class _Client(FfiClient):
     def request(self, req: ffi_pb2.FfiRequest) -> ffi_pb2.FfiResponse:
         if req.WhichOneof("message") == "connect":
             req.connect.options.join_retries = 0
+            _switchboard.figures.joins += 1
         return super().request(req)
 
 
@@ -156,6 +170,11 @@ def client() -> _Client:
     instance = FfiClient._instance  # noqa: SLF001 - the seam
     assert isinstance(instance, _Client), "connector.room.seams.install() was not called"
     return instance
+
+
+def logs_are_off() -> bool:
+    """Whether the native library was told not to send its logs through Python."""
+    return _QuietInitialize.used
 
 
 def seam_figures() -> SeamFigures:
@@ -280,6 +299,8 @@ def _start_quietly() -> FfiClient:
         return library
 
     _ffi_client.get_ffi_lib = quiet
+    stderr_level = os.environ.get("RUST_LOG")
+    os.environ.setdefault("RUST_LOG", "off")  # without a callback the library logs errors to stderr, not as JSON
     try:
         with FfiClient._instance_lock:  # noqa: SLF001 - the seam
             if FfiClient._instance is None:  # noqa: SLF001
@@ -287,3 +308,5 @@ def _start_quietly() -> FfiClient:
             return FfiClient._instance  # noqa: SLF001
     finally:
         _ffi_client.get_ffi_lib = stock
+        if stderr_level is None:
+            del os.environ["RUST_LOG"]

@@ -1,0 +1,104 @@
+"""What the room can read about us: the agent's state as LiveKit's own UIs show it, who serves the room, and a beat.
+
+Writes are coalesced (only the latest state counts) and read back: LiveKit drops a write without a word when the right
+is missing. A failure is a warning and a count, never an end.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import structlog
+
+from connector.base.legs import AgentState
+from connector.room.figures import RoomFigures
+
+_log = structlog.get_logger()
+
+STATE = "lk.agent.state"
+WORKER = "connector.worker"
+BEAT = "connector.beat"
+BEAT_S = 30.0
+"""How often the beat is renewed; other workers take one older than 75 s as a sign of death."""
+_SPACING_S = 0.1
+_WRITE_S = 5.0
+_READ_BACK_S = 2.0
+
+
+class Writable(Protocol):
+    """What is used of `rtc.LocalParticipant`."""
+
+    @property
+    def attributes(self) -> Mapping[str, str]:
+        """As the server last told them."""
+
+    async def set_attributes(self, attributes: dict[str, str]) -> None:
+        """Ask the server to change them."""
+
+
+class AttributeKeeper:
+    """Keeps our attributes up to date.
+
+    Args:
+        worker_id: Who serves the room.
+        figures: Where to count.
+        wall: Wall-clock seconds, for the beat.
+    """
+
+    def __init__(self, worker_id: str, figures: RoomFigures, wall: Callable[[], float] = time.time) -> None:
+        self._worker_id = worker_id
+        self._figures = figures
+        self._wall = wall
+        self._state = AgentState.INITIALIZING
+        self._wake = asyncio.Event()
+        self._changed = asyncio.Event()
+
+    def values(self) -> dict[str, str]:
+        """All attributes as they should be now; also goes into the join token, so that they are there at once."""
+        return {STATE: self._state.value, WORKER: self._worker_id, BEAT: str(int(self._wall()))}
+
+    def set_state(self, state: AgentState) -> None:
+        """Show this state soon; does not wait."""
+        if state is not self._state:
+            self._state = state
+            self._wake.set()
+
+    def renew(self) -> None:
+        """Write everything again: after a reconnect the room only knows what stood in the token."""
+        self._wake.set()
+
+    def changed(self) -> None:
+        """The server told us that our attributes changed."""
+        self._changed.set()
+
+    async def run(self, participant: Callable[[], Writable | None]) -> None:
+        """Write whenever something changed, and every 30 s. Runs until cancelled.
+
+        Args:
+            participant: Our own participant, or None while there is no connection.
+        """
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(BEAT_S):
+                    await self._wake.wait()
+            self._wake.clear()
+            own = participant()
+            if own is not None:
+                await self._write(own)
+                await asyncio.sleep(_SPACING_S)
+
+    async def _write(self, own: Writable) -> None:
+        values = self.values()
+        self._figures.attribute_writes += 1
+        try:
+            async with asyncio.timeout(_WRITE_S):
+                await own.set_attributes(values)
+            async with asyncio.timeout(_READ_BACK_S):
+                while not values.items() <= own.attributes.items():
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            self._figures.attribute_failures += 1
+            _log.warning("attributes_not_set", hint="the token needs canUpdateOwnMetadata, and LiveKit must answer")

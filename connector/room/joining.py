@@ -1,0 +1,149 @@
+"""One join, from the call to a connected room or one clear error, with nothing left behind.
+
+`Room.connect` must not be cancelled: the participant would stay in the room without a handle, for ever. So it runs in
+a task of its own; when nobody waits for it any more, it goes on alone, and leaves the room should it succeed.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import structlog
+from livekit import rtc
+
+from connector.base.ends import EndReason
+from connector.base.errors import RoomLegError
+from connector.base.redact import redact
+
+_log = structlog.get_logger()
+
+JOIN_DEADLINE_S = 15.0
+"""The SDK itself gives up between 8 s (no answer) and 20 s (no media path)."""
+_LEAVE_S = 3.0
+
+_strays: set[asyncio.Task[None]] = set()
+
+
+def strays() -> frozenset[asyncio.Task[None]]:
+    """Joins and leaves that nobody waits for any more; each ends by itself within some 20 s."""
+    return frozenset(_strays)
+
+
+async def connect_room(room: rtc.Room, url: str, token: str) -> None:
+    """Connect, subscribing to nothing by default.
+
+    When the caller is cancelled or the 15 s are over, the join goes on in the background and leaves if it succeeds.
+
+    Args:
+        room: A fresh room.
+        url: The LiveKit server.
+        token: The join token.
+
+    Raises:
+        RoomLegError: Why it failed and what to do, in one redacted line.
+    """
+    options = rtc.RoomOptions(auto_subscribe=False)
+    task = asyncio.create_task(room.connect(url, token, options), name="livekit-connect")
+    try:
+        done, _ = await asyncio.wait({task}, timeout=JOIN_DEADLINE_S)
+    except asyncio.CancelledError:
+        _let_go(_leave_after(task, room), "livekit-stray-join")
+        raise
+    if not done:
+        _let_go(_leave_after(task, room), "livekit-stray-join")
+        raise RoomLegError(
+            f"joining the room at {redact(url)}: not done after {JOIN_DEADLINE_S:.0f} s: "
+            "check that LiveKit's UDP ports can be reached from here",
+            reason=EndReason.LIVEKIT_UNREACHABLE,
+            retryable=True,
+        )
+    error = task.exception()
+    if error is not None:
+        raise explain(error, url)
+
+
+async def leave_room(room: rtc.Room) -> None:
+    """Leave; after 3 s this goes on in the background."""
+    task = asyncio.create_task(_leave(room), name="livekit-leave")
+    _hold(task)
+    await asyncio.wait({task}, timeout=_LEAVE_S)
+
+
+def explain(error: BaseException, url: str) -> RoomLegError:
+    """Turn what the SDK raised into one clear line with the remedy.
+
+    Args:
+        error: What `Room.connect` raised; its text may hold the whole token.
+        url: Where the join went.
+    """
+    text = redact(error.message if isinstance(error, rtc.ConnectError) else error)
+    found = text.removeprefix("engine: signal failure: ").removeprefix("client error: ")
+    where = redact(url)
+    for mark, (reason, retryable), remedy in _REMEDIES:
+        if found.startswith(mark) if mark.isdigit() else mark in found:
+            return RoomLegError(f"joining the room at {where}: {remedy}: {found}", reason=reason, retryable=retryable)
+    return RoomLegError(
+        f"joining the room at {where}: {found or type(error).__name__}",
+        reason=EndReason.LIVEKIT_UNREACHABLE,
+        retryable=True,
+    )
+
+
+_REFUSED = (EndReason.LIVEKIT_REJECTED, False)
+_LATER = (EndReason.LIVEKIT_UNREACHABLE, True)
+_REMEDIES: tuple[tuple[str, tuple[EndReason, bool], str], ...] = (
+    (
+        "invalid API key",
+        _REFUSED,
+        "LiveKit does not know the key in LIVEKIT_API_KEY: check the key, and that it belongs to this server",
+    ),
+    (
+        "signature is invalid",
+        _REFUSED,
+        "LIVEKIT_API_SECRET does not belong to the key in LIVEKIT_API_KEY: check the secret",
+    ),
+    ("401", _REFUSED, "LiveKit refused the token: check LIVEKIT_API_KEY, LIVEKIT_API_SECRET and this machine's clock"),
+    (
+        "requested room does not exist",
+        _REFUSED,
+        "there is no such room, and the server makes none by itself (room.auto_create is off): check its name",
+    ),
+    ("404", _REFUSED, "no LiveKit answers under this path: check livekit.url (scheme, host and port, no path)"),
+    ("400", _REFUSED, "LiveKit refused the request: check the room's name and livekit.url"),
+    ("403", _REFUSED, "LiveKit forbids the join: check the key's rights"),
+    ("429", _LATER, "LiveKit is limiting joins: try later"),
+    ("5", _LATER, "LiveKit could not take the participant: check its log, and whether the room is full"),
+    ("failed to parse the url", _REFUSED, "livekit.url is no address: give it as wss://host"),
+    ("Connection refused", _LATER, "nothing listens there: check livekit.url, and that the server runs"),
+    ("failed to lookup address", _LATER, "the host name cannot be resolved: check livekit.url and the resolver"),
+    (
+        "corrupt message of type",
+        _REFUSED,
+        "the server there does not speak TLS: check whether livekit.url should begin with ws:// instead of wss://",
+    ),
+    ("timed out", _LATER, "no answer in time: check livekit.url, and that LiveKit's ports can be reached from here"),
+)
+"""What stands in the SDK's text (a status at its beginning, or words anywhere), what it means, and what to do."""
+
+
+async def _leave_after(connecting: asyncio.Task[None], room: rtc.Room) -> None:
+    await asyncio.wait({connecting})
+    if not connecting.cancelled() and connecting.exception() is None:
+        _log.warning("late_join_left")
+        await _leave(room)
+
+
+async def _leave(room: rtc.Room) -> None:
+    try:
+        await room.disconnect()
+    except (AssertionError, RuntimeError) as error:  # how the SDK says that the native side knows the room no more
+        _log.warning("leave_failed", error=redact(repr(error)))
+
+
+def _let_go(work: Coroutine[Any, Any, None], name: str) -> None:
+    _hold(asyncio.create_task(work, name=name))
+
+
+def _hold(task: asyncio.Task[None]) -> None:
+    _strays.add(task)
+    task.add_done_callback(_strays.discard)
