@@ -37,7 +37,7 @@ from connector.room.figures import RoomFigures
 from connector.room.hearing import ListenRule
 from connector.room.joining import connect_room, leave_room
 from connector.room.publish import ReplyTrack
-from connector.room.seam_checks import shape_problems
+from connector.room.seams import shape_problems
 from connector.room.streams import open_public, open_tap
 from connector.room.subscriptions import Subscriptions
 from connector.room.token import join_token

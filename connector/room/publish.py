@@ -17,7 +17,7 @@ from livekit.rtc.participant import PublishTrackError, UnpublishTrackError
 from connector.audio.frames import RATE_HZ, TAP_SAMPLES, Samples
 from connector.base.redact import redact
 from connector.room.figures import RoomFigures
-from connector.room.seams import CaptureLine
+from connector.room.tap import CaptureLine
 
 _log = structlog.get_logger()
 

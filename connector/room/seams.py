@@ -8,92 +8,35 @@
 | stream without a queue | the tap needs a stream that nobody reads | `rtc.AudioStream` |
 | publishing without await | an await per frame costs a queue and a task switch | `AudioSource.capture_frame` |
 
-`install()` is called before the first use of the SDK and may be called again. Figures and field names were measured
-with livekit 1.2.1; `check_seams()` says what does not fit any more. What flows: native frames → a sink per stream, in
-the native thread; reply frames → the native source, in the caller's thread.
+`install()` is called before the first use of the SDK and may be called again; `check_seams()` says what does not fit
+any more, by name; `try_seams()` uses those that need no server. The frames themselves pass through `tap.py`.
 """
 
+import asyncio
 import ctypes
+import inspect
 import os
+import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
-import structlog
+from google.protobuf.descriptor import Descriptor
 from livekit import rtc
 from livekit.rtc import _ffi_client
-from livekit.rtc._ffi_client import INVALID_HANDLE, FfiClient, FfiHandle, FfiQueue
-from livekit.rtc._proto import audio_frame_pb2, ffi_pb2
+from livekit.rtc._ffi_client import FfiClient, FfiQueue
+from livekit.rtc._proto import ffi_pb2
+from livekit.rtc.version import __version__ as sdk_version
 
-from connector.audio.frames import RATE_HZ, TAP_SAMPLES, FrameSink, Samples
-from connector.base.redact import redact
+from connector.audio.frames import RATE_HZ, TAP_SAMPLES
+from connector.base.errors import UnavailableError
+from connector.room.tap import CAPTURE_ID, CaptureLine, switchboard, wait_for_capture
 
-_log = structlog.get_logger()
-
-SAMPLE_BYTES = 2
-_FRAME_MS = 10
-_LARGEST_FRAME = RATE_HZ // 10
-_BUFFERS = 32
-"""The native side reads a buffer after the call: eight 10 ms buffers are enough (measured); 32 allow a 60 ms burst."""
-CAPTURE_ID = 0x7FFF_0000_0000_0001
-"""Marks the completions of our captures, so that nobody else has to look at them."""
-
-
-@dataclass(slots=True)
-class SeamFigures:
-    """Counters of the process.
-
-    Attributes:
-        joins: Joins that went through the seam.
-        taps_open: Taps open now.
-        odd_frames: Frames of a size that cannot be.
-        sink_failures: Frames whose sink raised.
-        capture_failures: Published frames that the native side refused later.
-    """
-
-    joins: int = 0
-    taps_open: int = 0
-    odd_frames: int = 0
-    sink_failures: int = 0
-    capture_failures: int = 0
-
-
-class _Switchboard:
-    """Which stream's frames go where. Read in native threads; changed by `TapStream` only."""
-
-    def __init__(self) -> None:
-        self.streams: dict[int, TapStream] = {}
-        self.opening = threading.Lock()
-        self.capture_done = threading.Event()
-        self.figures = SeamFigures()
-
-    def take(self, event: audio_frame_pb2.AudioStreamEvent) -> bool:
-        """Deliver a stream's event; False when the stream is not ours."""
-        stream = self.streams.get(event.stream_handle)
-        if stream is None:
-            with self.opening:  # its first frames may come before `TapStream` knows the stream's handle
-                stream = self.streams.get(event.stream_handle)
-            if stream is None:
-                return False
-        if event.HasField("frame_received"):
-            frame = event.frame_received.frame
-            try:
-                stream.deliver(frame.info.data_ptr, frame.info.samples_per_channel)
-            finally:
-                client().library.livekit_ffi_drop_handle(frame.handle.id)
-        else:  # end of stream: nothing of it comes any more
-            self.streams.pop(event.stream_handle, None)
-        return True
-
-    def captured(self, answer: audio_frame_pb2.CaptureAudioFrameCallback) -> None:
-        """Note the completion of one of our captures."""
-        if answer.error:
-            self.figures.capture_failures += 1
-        self.capture_done.set()
-
-
-_switchboard = _Switchboard()
+TESTED_MINOR = "1.2."
+_CAPTURE_S = 1.0
+_CONNECT_S = 5.0
 
 
 class _Queue(FfiQueue[ffi_pb2.FfiEvent]):
@@ -102,10 +45,10 @@ class _Queue(FfiQueue[ffi_pb2.FfiEvent]):
     def put(self, item: ffi_pb2.FfiEvent) -> None:
         which = item.WhichOneof("message")
         if which == "audio_stream_event":
-            if _switchboard.take(item.audio_stream_event):
+            if switchboard.take(item.audio_stream_event):
                 return
         elif which == "capture_audio_frame" and item.capture_audio_frame.async_id == CAPTURE_ID:
-            _switchboard.captured(item.capture_audio_frame)
+            switchboard.captured(item.capture_audio_frame)
             return
         super().put(item)
 
@@ -132,15 +75,10 @@ class _QuietInitialize:
 class _Client(FfiClient):
     """The SDK's door to its native library, with our seams in it."""
 
-    @property
-    def library(self) -> ctypes.CDLL:
-        """The native library."""
-        return self._ffi_lib
-
     def request(self, req: ffi_pb2.FfiRequest) -> ffi_pb2.FfiResponse:
         if req.WhichOneof("message") == "connect":
             req.connect.options.join_retries = 0
-            _switchboard.figures.joins += 1
+            switchboard.figures.joins += 1
         return super().request(req)
 
 
@@ -165,129 +103,9 @@ def install() -> None:
             instance.queue.__class__ = _Queue
 
 
-def client() -> _Client:
-    """The SDK's client with our seams in it; `install` must have been called."""
-    instance = FfiClient._instance  # noqa: SLF001 - the seam
-    assert isinstance(instance, _Client), "connector.room.seams.install() was not called"
-    return instance
-
-
 def logs_are_off() -> bool:
     """Whether the native library was told not to send its logs through Python."""
     return _QuietInitialize.used
-
-
-def seam_figures() -> SeamFigures:
-    """The process's counters."""
-    return _switchboard.figures
-
-
-def wait_for_capture(timeout_s: float) -> bool:
-    """Wait until a capture of a `CaptureLine` has completed since the last call."""
-    done = _switchboard.capture_done.wait(timeout_s)
-    _switchboard.capture_done.clear()
-    return done
-
-
-class TapStream:
-    """One heard track: its 10 ms frames go to the sink as they are decoded, in a native thread.
-
-    Attributes:
-        frames: Frames delivered so far; a healthy stream yields 100 per second, also when its track is muted.
-    """
-
-    def __init__(self, track: rtc.Track, sink: FrameSink) -> None:
-        """Open the stream.
-
-        Args:
-            track: A subscribed audio track.
-            sink: Takes each frame; it must return soon, for it holds up the decoding of all tracks.
-        """
-        self._sink: FrameSink | None = sink
-        self._buffer: Samples = np.zeros(_LARGEST_FRAME, np.int16)
-        self._address = self._buffer.ctypes.data
-        self._frame = self._buffer[:TAP_SAMPLES]
-        self.frames = 0
-        request = ffi_pb2.FfiRequest()
-        request.new_audio_stream.track_handle = track._ffi_handle.handle  # noqa: SLF001 - the seam
-        request.new_audio_stream.sample_rate = RATE_HZ
-        request.new_audio_stream.num_channels = 1
-        request.new_audio_stream.frame_size_ms = _FRAME_MS
-        request.new_audio_stream.queue_size_frames = 0
-        request.new_audio_stream.type = audio_frame_pb2.AudioStreamType.AUDIO_STREAM_NATIVE
-        with _switchboard.opening:
-            answer = client().request(request)
-            self._handle = FfiHandle(answer.new_audio_stream.stream.handle.id)
-            _switchboard.streams[self._handle.handle] = self
-        _switchboard.figures.taps_open += 1
-
-    def deliver(self, pointer: int, samples: int) -> None:
-        """Hand a frame on, in the native thread; the native buffer is copied before this returns."""
-        sink = self._sink
-        if sink is None:
-            return
-        if not 0 < samples <= _LARGEST_FRAME:
-            _switchboard.figures.odd_frames += 1
-            return
-        ctypes.memmove(self._address, pointer, samples * SAMPLE_BYTES)
-        self.frames += 1
-        try:
-            sink(self._frame if samples == TAP_SAMPLES else self._buffer[:samples])
-        except Exception as error:  # noqa: BLE001 - the end of a native thread's call: nobody above could catch it
-            if not _switchboard.figures.sink_failures:
-                _log.error("sink_failed", error=redact(repr(error)))
-            _switchboard.figures.sink_failures += 1
-
-    def close(self) -> None:
-        """End the stream; idempotent, does not wait."""
-        if self._sink is not None:
-            self._sink = None
-            _switchboard.figures.taps_open -= 1
-            self._handle.dispose()
-
-    async def wait_closed(self) -> None:
-        """Nothing is left to wait for."""
-
-
-class CaptureLine:
-    """Prebuilt capture requests for one `rtc.AudioSource`: a frame costs one copy and one native call.
-
-    Made for a source with ``queue_size_ms=0``, which takes frames of exactly 10 ms and keeps no queue.
-    """
-
-    def __init__(self, source: rtc.AudioSource) -> None:
-        self._library = client().library
-        self._frames: Samples = np.zeros((_BUFFERS, TAP_SAMPLES), np.int16)
-        self._requests = [self._request(source, row) for row in self._frames]
-        self._next = 0
-        self._answer = ctypes.POINTER(ctypes.c_ubyte)()
-        self._answer_length = ctypes.c_size_t()
-        self._answer_at = (ctypes.byref(self._answer), ctypes.byref(self._answer_length))
-
-    def send(self, frame: Samples) -> bool:
-        """Publish 480 samples; returns at once, False when the native side refused."""
-        index = self._next
-        self._next = (index + 1) % _BUFFERS
-        self._frames[index] = frame
-        data, length, _ = self._requests[index]
-        handle: int = self._library.livekit_ffi_request(data, length, *self._answer_at)
-        if handle == INVALID_HANDLE:
-            return False
-        self._library.livekit_ffi_drop_handle(handle)
-        return True
-
-    @staticmethod
-    def _request(source: rtc.AudioSource, buffer: Samples) -> tuple[object, int, bytes]:
-        request = ffi_pb2.FfiRequest()
-        capture = request.capture_audio_frame
-        capture.source_handle = source._ffi_handle.handle  # noqa: SLF001 - the seam
-        capture.request_async_id = CAPTURE_ID
-        capture.buffer.data_ptr = buffer.ctypes.data
-        capture.buffer.sample_rate = RATE_HZ
-        capture.buffer.num_channels = 1
-        capture.buffer.samples_per_channel = len(buffer)
-        data = request.SerializeToString()
-        return ctypes.cast(ctypes.c_char_p(data), ctypes.POINTER(ctypes.c_ubyte)), len(data), data
 
 
 def _start_quietly() -> FfiClient:
@@ -309,4 +127,143 @@ def _start_quietly() -> FfiClient:
     finally:
         _ffi_client.get_ffi_lib = stock
         if stderr_level is None:
-            del os.environ["RUST_LOG"]
+            os.environ.pop("RUST_LOG", None)
+
+
+@dataclass(frozen=True, slots=True)
+class SeamProblem:
+    """A seam that does not fit.
+
+    Attributes:
+        seam: Its name: ``library``, ``version``, ``join_retries``, ``logs``, ``tap``, ``stream``, ``capture``.
+        found: What was found.
+        fallback: What happens instead; None = nothing can, the connector must not start.
+    """
+
+    seam: str
+    found: str
+    fallback: str | None
+
+    def __str__(self) -> str:
+        return f"{self.seam}: {self.found}; {self.fallback or 'refusing to start: install the pinned livekit version'}"
+
+
+_PUBLIC_STREAM = "hearing through rtc.AudioStream"
+_PUBLIC_CAPTURE = "publishing through AudioSource.capture_frame"
+
+_FIELDS: tuple[tuple[str, Descriptor, str, str | None], ...] = (
+    ("join_retries", ffi_pb2.FfiRequest.DESCRIPTOR, "connect.options.join_retries", None),
+    ("tap", ffi_pb2.FfiEvent.DESCRIPTOR, "audio_stream_event.stream_handle", _PUBLIC_STREAM),
+    ("tap", ffi_pb2.FfiEvent.DESCRIPTOR, "audio_stream_event.frame_received.frame.handle.id", _PUBLIC_STREAM),
+    ("tap", ffi_pb2.FfiEvent.DESCRIPTOR, "audio_stream_event.frame_received.frame.info.data_ptr", _PUBLIC_STREAM),
+    (
+        "tap",
+        ffi_pb2.FfiEvent.DESCRIPTOR,
+        "audio_stream_event.frame_received.frame.info.samples_per_channel",
+        _PUBLIC_STREAM,
+    ),
+    ("stream", ffi_pb2.FfiRequest.DESCRIPTOR, "new_audio_stream.track_handle", _PUBLIC_STREAM),
+    ("stream", ffi_pb2.FfiRequest.DESCRIPTOR, "new_audio_stream.frame_size_ms", _PUBLIC_STREAM),
+    ("stream", ffi_pb2.FfiRequest.DESCRIPTOR, "new_audio_stream.queue_size_frames", _PUBLIC_STREAM),
+    ("stream", ffi_pb2.FfiResponse.DESCRIPTOR, "new_audio_stream.stream.handle.id", _PUBLIC_STREAM),
+    ("capture", ffi_pb2.FfiRequest.DESCRIPTOR, "capture_audio_frame.source_handle", _PUBLIC_CAPTURE),
+    ("capture", ffi_pb2.FfiRequest.DESCRIPTOR, "capture_audio_frame.request_async_id", _PUBLIC_CAPTURE),
+    ("capture", ffi_pb2.FfiRequest.DESCRIPTOR, "capture_audio_frame.buffer.data_ptr", _PUBLIC_CAPTURE),
+    ("capture", ffi_pb2.FfiEvent.DESCRIPTOR, "capture_audio_frame.async_id", _PUBLIC_CAPTURE),
+)
+
+_NAMES: tuple[tuple[str, object, str, str | None], ...] = (
+    ("join_retries", _ffi_client.FfiClient, "request", None),
+    ("tap", _ffi_client.FfiQueue, "put", _PUBLIC_STREAM),
+    ("tap", _ffi_client.FfiClient, "queue", _PUBLIC_STREAM),
+    ("logs", _ffi_client, "get_ffi_lib", "native logs pass through Python, which costs 20 %"),
+)
+
+
+@cache
+def shape_problems() -> tuple[SeamProblem, ...]:
+    """What does not fit by name; empty when all does. Installs the seams."""
+    try:
+        install()
+    except ImportError as error:
+        return (SeamProblem("library", str(error), None),)
+    problems = [
+        SeamProblem(seam, f"livekit {sdk_version} has no {path}", fallback)
+        for seam, message, path, fallback in _FIELDS
+        if not _has(message, path)
+    ]
+    problems += [
+        SeamProblem(seam, f"livekit {sdk_version} has no {name} where it was", fallback)
+        for seam, owner, name, fallback in _NAMES
+        if not hasattr(owner, name)
+    ]
+    if list(inspect.signature(_ffi_client.FfiQueue.put).parameters) != ["self", "item"]:
+        problems.append(SeamProblem("tap", "FfiQueue.put takes other arguments", _PUBLIC_STREAM))
+    if not logs_are_off():
+        problems.append(SeamProblem("logs", "the SDK was used before its seams were installed", "native logs stay on"))
+    if not sdk_version.startswith(TESTED_MINOR):
+        found = f"livekit {sdk_version} is not the tested {TESTED_MINOR}x"
+        problems.append(SeamProblem("version", found, "going on, for every name is there"))
+    return tuple(problems)
+
+
+def check_seams() -> tuple[str, ...]:
+    """Install the seams and check them by name, at start-up.
+
+    Returns:
+        The fallbacks in force, one line each; empty when everything fits.
+
+    Raises:
+        UnavailableError: A seam without fallback does not fit; says what to do.
+    """
+    problems = shape_problems()
+    fatal = [str(problem) for problem in problems if problem.fallback is None]
+    if fatal:
+        raise UnavailableError(f"the LiveKit library does not fit: {'; '.join(fatal)}")
+    return tuple(str(problem) for problem in problems)
+
+
+async def try_seams() -> tuple[SeamProblem, ...]:
+    """Check every seam by name, and use those that need no server: a capture, and a join that nobody answers.
+
+    Returns:
+        The problems, each with what happens instead; empty when all is well. Takes some 50 ms.
+    """
+    problems = list(shape_problems())
+    if any(problem.seam == "library" for problem in problems):
+        return tuple(problems)
+    if not await _captures():
+        problems.append(SeamProblem("capture", "a captured frame was never completed", _PUBLIC_CAPTURE))
+    if not await _joins_once():
+        problems.append(SeamProblem("join_retries", "a join went past the place where retries are turned off", None))
+    return tuple(problems)
+
+
+async def _captures() -> bool:
+    source = rtc.AudioSource(RATE_HZ, 1, queue_size_ms=0)
+    try:
+        await asyncio.to_thread(wait_for_capture, 0)
+        sent = CaptureLine(source).send(np.zeros(TAP_SAMPLES, np.int16))
+        return sent and await asyncio.to_thread(wait_for_capture, _CAPTURE_S)
+    finally:
+        await source.aclose()
+
+
+async def _joins_once() -> bool:
+    before = switchboard.figures.joins
+    with socket.socket() as nobody:  # bound, but not listening: connections are refused
+        nobody.bind(("127.0.0.1", 0))
+        try:
+            async with asyncio.timeout(_CONNECT_S):
+                await rtc.Room().connect(f"ws://127.0.0.1:{nobody.getsockname()[1]}", "no-token")
+        except (rtc.ConnectError, TimeoutError):
+            pass
+    return switchboard.figures.joins > before
+
+
+def _has(message: Descriptor | None, path: str) -> bool:
+    for name in path.split("."):
+        if message is None or name not in message.fields_by_name:
+            return False
+        message = message.fields_by_name[name].message_type
+    return True

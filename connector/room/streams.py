@@ -7,7 +7,7 @@ import numpy as np
 from livekit import rtc
 
 from connector.audio.frames import RATE_HZ, FrameSink
-from connector.room.seams import TapStream
+from connector.room.tap import TapStream
 
 _FRAME_MS = 10
 _CAPACITY = 20
