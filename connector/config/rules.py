@@ -1,86 +1,105 @@
-"""Which rule a room falls under: the first that matches its name. Pure."""
+"""Which rule decides about a room: the first that matches its name. Pure, and the reasons can be told."""
 
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 from connector.base.patterns import covers, is_pattern, matches
 from connector.config.model import RoomRule
 
-
-class Match(StrEnum):
-    """What became of one rule for one room."""
-
-    DECIDES = "decides"
-    TOO_LATE = "too late"
-    NO = "does not match"
+_PATTERN_CHECKS = 500
+"""So many patterns are compared with every later rule when looking for rules that never apply."""
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """What one rule has to do with one room.
+def match_rule(rules: Sequence[RoomRule], room: str) -> RoomRule | None:
+    """The first rule that matches a room's name, or None."""
+    return next((rule for rule in rules if rule_matches(rule, room)), None)
+
+
+def rule_matches(rule: RoomRule, room: str) -> bool:
+    """Whether one rule matches: its exact name, or its pattern. Case matters."""
+    return rule.room == room or (is_pattern(rule.room) and matches(rule.room, room))
+
+
+class RuleBook:
+    """The rules, indexed: a look-up costs one dictionary access and the patterns above the exact match.
+
+    Args:
+        rules: In order.
+    """
+
+    def __init__(self, rules: Sequence[RoomRule]) -> None:
+        self._rules = tuple(rules)
+        self._exact: dict[str, int] = {}
+        for index, rule in enumerate(self._rules):
+            self._exact.setdefault(rule.room, index)
+        self._patterns = [index for index, rule in enumerate(self._rules) if rule.is_pattern]
+
+    def index(self, room: str) -> int | None:
+        """The position of the rule that decides about this room, or None."""
+        exact = self._exact.get(room)
+        above = self._patterns if exact is None else self._patterns[: bisect_left(self._patterns, exact)]
+        return next((index for index in above if matches(self._rules[index].room, room)), exact)
+
+    def match(self, room: str) -> RoomRule | None:
+        """The rule that decides about this room, or None."""
+        index = self.index(room)
+        return None if index is None else self._rules[index]
+
+
+@dataclass(frozen=True)
+class Look:
+    """One rule, held against a room's name.
 
     Attributes:
-        index: The rule's position, from 0.
-        rule: The rule.
-        match: Whether it decides.
-        why: Half a sentence for people.
+        index: The rule's position.
+        matched: Whether it matches.
+        why: Why, or why not, in a few words.
     """
 
     index: int
-    rule: RoomRule
-    match: Match
+    matched: bool
     why: str
 
 
-def match_rule(rules: Sequence[RoomRule], name: str) -> RoomRule | None:
-    """The first rule that matches a room's name, if any does."""
-    return next((rule for rule in rules if matches(rule.room, name)), None)
-
-
-def explain(rules: Sequence[RoomRule], name: str) -> list[Explanation]:
-    """Say for every rule, in order, whether it decides about a room, and why or why not."""
-    out: list[Explanation] = []
-    winner: int | None = None
+def look(rules: Sequence[RoomRule], room: str) -> list[Look]:
+    """Hold rule after rule against a room's name, down to the first that matches."""
+    looks: list[Look] = []
     for index, rule in enumerate(rules):
-        if not matches(rule.room, name):
-            out.append(Explanation(index, rule, Match.NO, _why_not(rule.room, name)))
-        elif winner is None:
-            winner = index
-            out.append(Explanation(index, rule, Match.DECIDES, _why(rule.room)))
-        else:
-            why = f"matches too, but rooms[{winner}] comes first"
-            out.append(Explanation(index, rule, Match.TOO_LATE, why))
-    return out
+        matched = rule_matches(rule, room)
+        looks.append(Look(index, matched, _why(rule, room, matched=matched)))
+        if matched:
+            break
+    return looks
 
 
-def shadowed(rules: Sequence[RoomRule]) -> Iterator[tuple[int, int]]:
-    """Rules that can never decide, each as (its index, the index of the earlier rule that takes all its rooms)."""
-    exact: dict[str, int] = {}
+def never_apply(rules: Sequence[RoomRule]) -> list[tuple[int, int]]:
+    """Rules that can never decide about a room.
+
+    Returns:
+        Pairs: the rule's position, and that of the earlier rule which matches all of its names.
+    """
+    first: dict[str, int] = {}
     patterns: list[int] = []
+    hidden: list[tuple[int, int]] = []
     for index, rule in enumerate(rules):
-        taker = exact.get(rule.room)
-        if taker is None:
-            taker = next((earlier for earlier in patterns if covers(rules[earlier].room, rule.room)), None)
-        if taker is not None:
-            yield index, taker
+        by = first.get(rule.room)
+        if by is None:
+            by = next((above for above in patterns if covers(rules[above].room, rule.room)), None)
+        if by is not None:
+            hidden.append((index, by))
             continue
-        if is_pattern(rule.room):
+        first[rule.room] = index
+        if rule.is_pattern and len(patterns) < _PATTERN_CHECKS:
             patterns.append(index)
-        exact[rule.room] = index
+    return hidden
 
 
-def _why(room: str) -> str:
-    return "the pattern matches" if is_pattern(room) else "the name is the same"
-
-
-def _why_not(room: str, name: str) -> str:
-    if room.casefold() == name.casefold():
-        return "differs in case: names are case-sensitive"
-    if room.strip() == name.strip():
-        return "differs in spaces at an end"
-    if not is_pattern(room):
-        return "is another name"
-    if matches(room.casefold(), name.casefold()):
-        return "the pattern would match in another case: names are case-sensitive"
-    return "the pattern does not match"
+def _why(rule: RoomRule, room: str, *, matched: bool) -> str:
+    kind = "pattern" if rule.is_pattern else "exact name"
+    if matched:
+        return f"{kind} matches"
+    lower = rule.room.lower()
+    if lower == room.lower() or (rule.is_pattern and matches(lower, room.lower())):
+        return f"{kind} differs in upper and lower case only"
+    return f"{kind} does not match"
