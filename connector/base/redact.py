@@ -7,9 +7,11 @@ from connector.base.secrets import JWT_SHAPE, known_secrets
 _MAX_CHARS = 300
 _USER_INFO = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^\s/@]+@", re.IGNORECASE)
 _AUTHORIZATION = re.compile(
-    r"(?P<head>\b(?:authorization|access_token|api[_-]?key|api[_-]?secret|password|token)\b[\"']?\s*[:=]\s*)(?:Bearer\s+)?[^\s,;&\"']+",
+    r"(?P<head>\b(?:authorization|access_token|api[_-]?key|api[_-]?secret|password|token)\b[\"']?\s*[:=]\s*)"
+    r"(?:\"[^\"]*\"?|'[^']*'?|(?:Bearer\s+)?[^\s,;&\"']+)",
     re.IGNORECASE,
 )
+"""Such a word and its value: to the closing quote, or to the end of the word (as in a URL, JSON or a `repr`)."""
 _MIN_KNOWN = 6
 
 
@@ -34,6 +36,6 @@ def cut_secrets(text: str) -> str:
     for secret in sorted(known_secrets(), key=len, reverse=True):
         if len(secret) >= _MIN_KNOWN:
             text = text.replace(secret, "[redacted]")
+    text = _AUTHORIZATION.sub(r"\g<head>[redacted]", text)
     text = JWT_SHAPE.sub("[redacted token]", text)
-    text = _USER_INFO.sub(r"\g<scheme>[redacted]@", text)
-    return _AUTHORIZATION.sub(r"\g<head>[redacted]", text)
+    return _USER_INFO.sub(r"\g<scheme>[redacted]@", text)
