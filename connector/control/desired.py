@@ -1,4 +1,6 @@
-"""Which rooms are to be served, with which rule, and if not, why not. Pure: everything known goes in, a verdict per room comes out.
+"""Which rooms are to be served, with which rule, and if not, why not.
+
+Pure: everything known goes in, a verdict per room comes out.
 
 The truth about a room is who is listed in it, by kind; never a count and never an event. What could not be learnt
 changes nothing: unknown is not absent.
@@ -9,8 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from connector.base.ends import EndReason
-from connector.base.people import Person
-from connector.config.model import RoomRule
+from connector.base.people import ListenRule, Person
+from connector.config.model import JoinMode, RoomRule
 from connector.config.rules import match_rule
 from connector.control.seen import ParticipantSeen, RoomSeen
 
@@ -26,6 +28,7 @@ class Why(StrEnum):
     NO_RULE = "no_rule"
     NEVER = "never"
     NOT_ASKED = "not_asked"
+    AGENT_LOOK_UP = "agent_look_up"
     NO_HUMAN = "no_human"
     UNKNOWN = "unknown"
     SERVED_ELSEWHERE = "served_elsewhere"
@@ -137,26 +140,33 @@ def _judge(
 ) -> Verdict:
     if rule is None:
         return Verdict(room.name, Why.NO_RULE)
-    if rule.join == "never":
-        return Verdict(room.name, Why.NEVER, rule)
-    if rule.join == "request":
-        return Verdict(room.name, Why.NOT_ASKED, rule)
+    unasked = _unasked(rule)
+    if unasked is not None:
+        return Verdict(room.name, unasked, rule)
     if room.participants is None:
         return Verdict(room.name, Why.UNKNOWN, rule)
     humans = _humans(rule, room.participants)
-    if rule.join == "human" and humans < rule.min_humans:
-        return Verdict(room.name, Why.NO_HUMAN, rule, humans)
-    if _served_elsewhere(rule, room.participants, worker_id, wall):
-        return Verdict(room.name, Why.SERVED_ELSEWHERE, rule, humans)
-    if last is not None:
-        why, again_at = _held(room, rule, last, now)
-        if why is not None:
-            return Verdict(room.name, why, rule, humans, again_at)
-    return Verdict(room.name, Why.SERVE, rule, humans)
+    why, again_at = Why.SERVE, None
+    if rule.join is JoinMode.HUMAN and humans < rule.min_humans:
+        why = Why.NO_HUMAN
+    elif _served_elsewhere(rule, room.participants, worker_id, wall):
+        why = Why.SERVED_ELSEWHERE
+    elif last is not None:
+        why, again_at = _after(last, room, rule, now)
+    return Verdict(room.name, why, rule, humans, again_at)
+
+
+def _unasked(rule: RoomRule) -> Why | None:
+    """Why a rule never serves a room by itself, if it does not."""
+    if rule.join is JoinMode.NEVER:
+        return Why.NEVER
+    if rule.join is JoinMode.REQUEST:
+        return Why.NOT_ASKED
+    return None if isinstance(rule.agent, str) else Why.AGENT_LOOK_UP
 
 
 def _humans(rule: RoomRule, participants: Sequence[ParticipantSeen]) -> int:
-    listen = rule.listen_rule
+    listen = ListenRule(include=tuple(rule.listen.include), exclude=tuple(rule.listen.exclude))
     people = (Person(p.identity, p.kind, p.attributes) for p in participants)
     return sum(listen.is_human(person, rule.participant.identity) for person in people)
 
@@ -170,18 +180,20 @@ def _served_elsewhere(rule: RoomRule, participants: Sequence[ParticipantSeen], w
     )
 
 
-def _held(room: RoomSeen, rule: RoomRule, last: LastEnd, now: float) -> tuple[Why | None, float | None]:
-    """Whether the last end forbids a new session now."""
+def _after(last: LastEnd, room: RoomSeen, rule: RoomRule, now: float) -> tuple[Why, float | None]:
+    """What the last end says on a new session now."""
     same_life = not last.room_sid or last.room_sid == room.sid
     if last.reason in _FINAL and same_life:
         return Why.ENDED_HERE, None
-    if last.reason is EndReason.REPLACED:
-        listed = any(p.identity == rule.participant.identity for p in room.participants or ())
-        return (Why.REPLACED, None) if listed else (None, None)
+    if last.reason is EndReason.REPLACED and any(
+        p.identity == rule.participant.identity for p in room.participants or ()
+    ):
+        return Why.REPLACED, None
     if last.reason in _BACK_OFF:
         again_at = last.at + min(RETRY_CAP_S, RETRY_FIRST_S * 2.0 ** max(0, last.failures - 1))
-        return (Why.WAITING, again_at) if now < again_at else (None, None)
-    return None, None
+        if now < again_at:
+            return Why.WAITING, again_at
+    return Why.SERVE, None
 
 
 def _number(text: str) -> float:

@@ -118,7 +118,7 @@ class Engines:
         self._configure = configure
         self._events = events
         self._engines: dict[int, EngineProcess] = {}
-        self._leaving = False
+        self._leaving = asyncio.Event()
         self._one_ready = asyncio.Event()
         self._log = structlog.get_logger()
         self.lost = 0
@@ -160,20 +160,20 @@ class Engines:
 
     def stop(self) -> None:
         """Let every engine close its calls and leave."""
-        self._leaving = True
+        self._leaving.set()
         for engine in self._engines.values():
             engine.put(Shutdown())
 
     async def _keep(self, index: int) -> None:
         deaths = 0
-        while not self._leaving:
+        while not self._leaving.is_set():
             engine = await spawn(index)
             self._engines[index] = engine
             engine.put(self._configure)
             was_ready = await self._attend(engine)
             del self._engines[index]
             self._bury(engine)
-            if self._leaving:
+            if self._leaving.is_set():
                 return
             deaths = 0 if was_ready else deaths + 1
             self.lost += 1

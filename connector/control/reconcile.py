@@ -8,8 +8,8 @@ import asyncio
 import random
 import time
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import structlog
@@ -21,11 +21,12 @@ from connector.config.model import RoomRule
 from connector.control.desired import LastEnd, Verdict, Why, desired
 from connector.control.engines import Engines
 from connector.control.orders import start_order
-from connector.control.seen import RoomSeen
+from connector.control.seen import ParticipantSeen, RoomSeen
 from connector.messages.types import SessionEnded, SessionState
 
 _JITTER = 0.2
 """Passes of many workers must not fall into step."""
+_LOOKS_AT_ONCE = 16
 _AFTER_END_S = 1.0
 """After an end the room is looked at again soon: its reason may allow a new session."""
 
@@ -33,10 +34,13 @@ _AFTER_END_S = 1.0
 class LiveKitView(Protocol):
     """What a pass asks of LiveKit."""
 
-    async def rooms(self, names: Sequence[str]) -> list[RoomSeen]:
-        """Those of the named rooms that exist, with who is in them. Raises `ConnectorError` when unknown."""
+    async def list_rooms(self, names: Iterable[str]) -> Sequence[RoomSeen]:
+        """Those of the named rooms that exist. Raises `ConnectorError` when that could not be learnt."""
 
-    async def delete_room(self, name: str) -> None:
+    async def participants(self, room: str) -> tuple[ParticipantSeen, ...]:
+        """Who is in a room now. Raises `ConnectorError` when that could not be learnt."""
+
+    async def delete_room(self, room: str) -> bool:
         """Close a room; everybody in it is disconnected. Raises `ConnectorError`."""
 
 
@@ -99,9 +103,9 @@ class Reconciler:
         """Look once, and act."""
         if self._draining:
             return
-        names = sorted({rule.room for rule in self._rules if rule.exact} | set(self.running))
+        names = sorted({rule.room for rule in self._rules if not rule.is_pattern} | set(self.running))
         try:
-            rooms = await self._livekit.rooms(names)
+            rooms = await self._look(names)
         except ConnectorError as error:
             self._log.warning("livekit_unknown", error=str(error))
             return
@@ -161,7 +165,7 @@ class Reconciler:
 
     def _start(self, rule: RoomRule, room: RoomSeen, now: float) -> None:
         session_id = uuid.uuid4().hex[:12]
-        order = start_order(rule, room, session_id, trigger="reconcile")
+        order = start_order(rule, room, str(rule.agent), session_id, trigger="reconcile")
         self.running[room.name] = Running(session_id, room.name, room.sid, now)
         self.idle.clear()
         if self.engines is None or not self.engines.start_session(order):
@@ -174,6 +178,20 @@ class Reconciler:
         before = self._verdicts.get(verdict.room)
         if verdict.why is not Why.SERVE and (before is None or before.why is not verdict.why):
             self._log.info("room_not_served", room=redact(verdict.room), why=verdict.why.value, humans=verdict.humans)
+
+    async def _look(self, names: Sequence[str]) -> list[RoomSeen]:
+        """The named rooms with who is in them; a room whose people could not be learnt says so."""
+        slots = asyncio.Semaphore(_LOOKS_AT_ONCE)
+
+        async def people(room: RoomSeen) -> RoomSeen:
+            async with slots:
+                try:
+                    return replace(room, participants=await self._livekit.participants(room.name))
+                except ConnectorError as error:
+                    self._log.warning("participants_unknown", room=room.name, error=str(error))
+                    return room
+
+        return await asyncio.gather(*(people(room) for room in await self._livekit.list_rooms(names)))
 
     def _forget(self, rooms: Sequence[RoomSeen]) -> None:
         """A room that is gone has no history: its next life starts anew."""

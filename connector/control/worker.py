@@ -114,13 +114,13 @@ class Worker:
             engines.cancel()
 
 
-def engine_count(setting: int | None) -> int:
+def engine_count(setting: int | str | None) -> int:
     """How many engines to run.
 
     Args:
-        setting: The configured number; None means as many as the cores that this process may use, at least two (so
+        setting: The configured number, or ``auto``: as many as the cores that this process may use, at least two (so
             that one can take over from the other) and at most eight.
     """
-    if setting is not None:
+    if isinstance(setting, int):
         return setting
     return min(_MOST_ENGINES, max(2, allowed_cores()))

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from connector.audio.frames import AudioInputs, MediaPacket
 from connector.base.errors import ConfigError
+from connector.base.people import ListenRule
 from connector.base.secrets import Secret, read_secret
 from connector.messages.types import Configure, IceServerSpec, StartSession
 from connector.millis.leg import MillisAgentLeg
 from connector.millis.offer import OfferClient
 from connector.millis.options import AgentLegOptions, IceServer
-from connector.room.hearing import ListenRule
 from connector.room.leg import LiveKitRoomLeg, RoomLegOptions
 from connector.session.legs import AgentLeg, RoomLeg
 

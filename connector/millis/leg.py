@@ -64,7 +64,7 @@ class MillisAgentLeg:
         self._on_packet = on_packet
         self._clock = clock
         self._connect_s = connect_s
-        self._liveness = LegLiveness(start=clock(), agent_silence_s=options.agent_silence_s)
+        self._liveness = LegLiveness(options.agent_silence_s)
         self._peer = AgentPeer(
             self._packet, self._datagram, ice_servers=options.ice_servers, private_host=options.private_host
         )

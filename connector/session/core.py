@@ -8,7 +8,9 @@ limited on the tick) → `SendPath` (Opus) → the agent leg. Towards the room: 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
-from connector.audio.frames import TAP_SAMPLES, MediaPacket, Samples
+import numpy as np
+
+from connector.audio.frames import MediaPacket, Samples
 from connector.audio.gate import ReplyGate
 from connector.audio.mixer import RoomMixer
 from connector.audio.receive import ReceivePath
@@ -16,9 +18,7 @@ from connector.audio.send import SendPath
 from connector.audio.ticks import TickSchedule
 from connector.base.legs import AudioCodec
 
-_INPUT_PERIOD_S = TAP_SAMPLES / 48_000
-_BEHIND_NEWEST_S = 0.002
-"""Where the tick is locked: 2 ms behind the newest input frame (`facts/media.md` §7)."""
+_NOTHING: Samples = np.zeros(0, dtype=np.int16)
 
 
 @dataclass(slots=True)
@@ -94,10 +94,7 @@ class AudioCore:
         """
         for _ in range(self._schedule.due(now)):
             self._tick(now)
-        newest = self.inputs.newest_write
-        if newest is not None:
-            behind = (now - newest - _BEHIND_NEWEST_S) % _INPUT_PERIOD_S
-            self._schedule.nudge(-behind if behind < _INPUT_PERIOD_S / 2 else _INPUT_PERIOD_S - behind)
+        self._schedule.nudge(self.inputs.phase_shift(self._schedule.next_at))
         return self._schedule.next_at
 
     def _tick(self, now: float) -> None:
@@ -106,7 +103,7 @@ class AudioCore:
             packet = self._send.encode(mixed)
             self._to_agent(packet.payload, packet.timestamp)
         if self._receive is not None:
-            self._reply(self._receive.tick(now), now)
+            self._reply(self._receive.tick(now) or [_NOTHING], now)
 
     def _reply(self, frames: list[Samples], now: float) -> None:
         for frame in frames:

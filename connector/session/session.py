@@ -157,22 +157,22 @@ class Session:
     def _do(self, command: Command, group: asyncio.TaskGroup) -> None:
         match command:
             case Command.JOIN_ROOM:
-                self._room_task = self._start(group, self._join_room())
+                self._room_task = self._start(group, "join_room", self._join_room())
             case Command.PREPARE_AGENT:
-                self._agent_task = self._start(group, self._prepare_agent())
+                self._agent_task = self._start(group, "prepare_agent", self._prepare_agent())
             case Command.POST_OFFER:
-                self._agent_task = self._start(group, self._post_offer())
+                self._agent_task = self._start(group, "post_offer", self._post_offer())
             case Command.CONNECT_AGENT:
-                self._agent_task = self._start(group, self._connect_agent())
+                self._agent_task = self._start(group, "connect_agent", self._connect_agent())
             case Command.CLOSE_AGENT:
-                self._start(group, self._close_agent())
+                self._start(group, "close_agent", self._close_agent())
             case Command.CLOSE_ROOM_LEG:
-                self._start(group, self._close_room())
+                self._start(group, "close_room", self._close_room())
             case Command.FINISH:
                 pass
 
-    def _start(self, group: asyncio.TaskGroup, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        return group.create_task(self._guarded(work), name=f"session-{self._plan.session_id}-{work.__name__}")
+    def _start(self, group: asyncio.TaskGroup, what: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        return group.create_task(self._guarded(work), name=f"session-{self._plan.session_id}-{what}")
 
     async def _guarded(self, work: Awaitable[None]) -> None:
         """The task boundary: what nobody foresaw ends this session, with both legs closed, and nothing else."""
