@@ -17,10 +17,12 @@ def _any_case(pattern: str) -> str:
 
 SECRET_KEY_PATTERN = f"(^|[^a-zA-Z])({'|'.join(word.replace('[_-]', '[_-]') for word in map(_any_case, _WORDS))})$"
 """Keys that are refused: these words, alone or at the end of a longer name (``client_secret``, ``apiKey``)."""
-USER_INFO_PATTERN = r"[A-Za-z][A-Za-z0-9+.-]*://[^/\s@]*@"
+_USER_INFO_PATTERN = r"[A-Za-z][A-Za-z0-9+.-]*://[^/\s@]*@"
+LEAK_PATTERNS = (JWT_SHAPE.pattern, _USER_INFO_PATTERN)
+"""Texts that are refused wherever they stand."""
 
 _SECRET_KEY = re.compile(SECRET_KEY_PATTERN)
-_USER_INFO = re.compile(USER_INFO_PATTERN)
+_USER_INFO = re.compile(_USER_INFO_PATTERN)
 _CAMEL = re.compile("(?<=[a-z])(?=[A-Z])")
 
 

@@ -12,10 +12,13 @@ from typing import Any, TypeAlias
 
 from connector.config.errors import Check, wrong
 from connector.config.kinds import Kind
+from connector.config.leaks import LEAK_PATTERNS, SECRET_KEY_PATTERN
 from connector.config.nodes import Scalar, found
 
 MAX_DEPTH = 8
 MAX_BYTES = 8 * 1024
+_SCHEMA_DEPTH = 3
+"""So deep looks the JSON schema; each level doubles its length."""
 _EXACT = 2**53
 """Largest whole number that every JSON reader keeps exactly (RFC 8259 §6)."""
 _JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?P<float>(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)")
@@ -44,15 +47,25 @@ class Metadata(Kind[dict[str, Json]]):
         return out
 
     def _schema(self) -> dict[str, Any]:
-        return _object_schema(MAX_DEPTH)
+        below = _value_schema(_SCHEMA_DEPTH)
+        return {"type": "object", "additionalProperties": below}
 
 
-def _object_schema(levels: int) -> dict[str, Any]:
-    """An object of so many levels, written out: a reference would break where the schema is put into another."""
-    plain = [{"type": ["number", "boolean", "null"]}, {"type": "string", "minLength": 0}]
-    deeper = _object_schema(levels - 1) if levels > 1 else None
-    below = [deeper, {"type": "array", "items": {"anyOf": [*plain, deeper]}}] if deeper else []
-    return {"type": "object", "additionalProperties": {"anyOf": [*plain, *below]}}
+def _value_schema(levels: int) -> dict[str, Any]:
+    """A value, looked at so deep, written out: a reference would break where the schema is put into another."""
+    plain = ["string", "number", "boolean", "null"]
+    leaks = {"type": "string", "anyOf": [{"pattern": pattern} for pattern in LEAK_PATTERNS]}
+    if levels == 0:
+        return {"not": leaks}
+    below = _value_schema(levels - 1)
+    keys = {"not": {"pattern": SECRET_KEY_PATTERN}}
+    return {
+        "type": [*plain, "array", "object"],
+        "not": leaks,
+        "items": below,
+        "additionalProperties": below,
+        "propertyNames": keys,
+    }
 
 
 def _json(value: object, depth: int) -> Json:

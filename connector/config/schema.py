@@ -9,8 +9,7 @@ from typing import Any, TypeAlias
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import core_schema
 
-from connector.base.secrets import JWT_SHAPE
-from connector.config.leaks import SECRET_KEY_PATTERN, USER_INFO_PATTERN
+from connector.config.leaks import LEAK_PATTERNS, SECRET_KEY_PATTERN
 from connector.config.model import ConfigFile
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
@@ -67,7 +66,7 @@ def _closed(schema: Any) -> Any:
     elif out.get("type") == "object":
         _bind_keys(out)
     elif out.get("type") == "string" and "minLength" in out:
-        out["not"] = {"anyOf": [{"pattern": JWT_SHAPE.pattern}, {"pattern": USER_INFO_PATTERN}]}
+        out["not"] = {"anyOf": [{"pattern": pattern} for pattern in LEAK_PATTERNS]}
     return out
 
 
