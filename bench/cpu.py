@@ -98,7 +98,8 @@ async def load(stage: Stage, make: MakeBridge, name: str, rooms: int, seconds: f
     folder = stage.scratch(f"cpu-{name}-{rooms}")
     names = [f"{name}-{rooms}-{number}" for number in range(rooms)]
     mine, others = cores()
-    with confined(others):
+    assert stage.sfu.pid is not None
+    with confined(others, stage.sfu.pid):
         async with (
             stage.agents(stage.prepared.speech, folder) as agents,
             stage.people(names, PEOPLE),

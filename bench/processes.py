@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -144,14 +144,22 @@ def python(module: str, *arguments: str) -> list[str]:
 
 
 @contextlib.contextmanager
-def confined(cores: Sequence[int]) -> Iterator[None]:
-    """Keep the bench and every child that it starts meanwhile on `cores`."""
+def confined(cores: Sequence[int], *pids: int) -> Iterator[None]:
+    """Keep the bench, every child that it starts meanwhile, and the running processes `pids` on `cores`."""
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, cores)
+    for pid in (os.getpid(), *pids):
+        pin(pid, cores)
     try:
         yield
     finally:
-        os.sched_setaffinity(0, before)
+        for pid in (os.getpid(), *pids):
+            pin(pid, before)
+
+
+def pin(pid: int, cores: Iterable[int]) -> None:
+    """Keep all threads of a process on `cores`; its later threads inherit that."""
+    for thread in psutil.Process(pid).threads():
+        os.sched_setaffinity(thread.id, cores)
 
 
 @dataclass(frozen=True)
