@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Fiel
 from pydantic.config import JsonDict
 
 from connector.base.patterns import is_pattern
+from connector.base.people import ListenRule
 from connector.config.errors import Check, wrong
 from connector.config.kinds import Choice, Duration, Either, Integer, Number, Text
 from connector.config.metadata import Json, Metadata
@@ -353,6 +354,12 @@ class RoomRule(RuleSettings, _RoomName):
     def exact(self) -> bool:
         """Whether `room` is the name itself."""
         return not self.is_pattern
+
+    @property
+    def listen_rule(self) -> ListenRule:
+        """Its listening part, in the form that is applied to participants."""
+        sources = tuple(str(source) for source in self.listen.sources)
+        return ListenRule(sources, self.listen.include, self.listen.exclude, self.listen.gain_db)
 
 
 class ConfigFile(Model):
