@@ -1,0 +1,115 @@
+"""When to tick: pure arithmetic of a 20 ms clock that is woken late, in bursts, or not at all for a while.
+
+The clock drives, never the inputs: ticks stand on a lattice, and as many are due as its points have passed. Too many
+at once are not made up for but skipped, and the lattice stays. The phase lock moves the whole lattice by tiny steps,
+so that a tick comes shortly behind the frames that it takes.
+"""
+
+from dataclasses import dataclass
+
+from connector.audio.frames import TICK_SECONDS
+
+MAX_CATCH_UP = 5
+"""Ticks made up for in one go: 100 ms, what the far end's jitter buffer takes as a burst; beyond it they only add
+delay."""
+MAX_NUDGE_S = 0.0003
+"""The phase lock's largest step per tick (media.md §7): 1.5 % of a tick, far below what any jitter buffer notices."""
+LATE_S = 0.010
+"""A tick later than this is counted."""
+EARLY_S = 0.0005
+"""A wake-up this much too early counts as on time: timers are not exact, and waking again costs more."""
+_GAIN = 0.1
+"""Share of the phase error that is corrected per tick, so that the jitter of single frames averages out."""
+
+
+@dataclass(slots=True)
+class TickFigures:
+    """Counters of a schedule.
+
+    Attributes:
+        ticks: Ticks given out.
+        late: Of these, more than 10 ms behind their time.
+        caught_up: Of these, the second and further ones of a wake-up.
+        skipped: Ticks never given out, because too many were due.
+        resets: How often that happened.
+        worst_late_ms: The latest tick so far, in ms.
+    """
+
+    ticks: int = 0
+    late: int = 0
+    caught_up: int = 0
+    skipped: int = 0
+    resets: int = 0
+    worst_late_ms: float = 0.0
+
+
+class TickSchedule:
+    """Says when to wake and how many ticks to run.
+
+    Args:
+        start: Monotonic seconds; the first tick is due 20 ms later.
+        max_catch_up: Ticks that one wake-up may run, at least 1.
+
+    Attributes:
+        next_at: When the next tick is due, in monotonic seconds.
+        figures: The counters.
+    """
+
+    def __init__(self, start: float, *, max_catch_up: int = MAX_CATCH_UP) -> None:
+        if max_catch_up < 1:
+            raise ValueError(f"max_catch_up is {max_catch_up}: at least one tick must be allowed")
+        # A count on an origin, not a running sum: rounding must not add up over a long call.
+        self._origin = start
+        self._count = 1
+        self._max_catch_up = max_catch_up
+        self._shift = 0.0
+        self.figures = TickFigures()
+
+    @property
+    def next_at(self) -> float:
+        """When the next tick is due, in monotonic seconds."""
+        return self._origin + self._count * TICK_SECONDS
+
+    def due(self, now: float) -> int:
+        """Take the ticks that are due.
+
+        Args:
+            now: Monotonic seconds.
+
+        Returns:
+            How many to run now, 0 to `max_catch_up`. Given out plus skipped ticks are always the whole 20 ms passed
+            since the start (a wake-up up to 0.5 ms early counts as on time), the phase lock's steps apart.
+        """
+        late = now - self.next_at
+        if late < -EARLY_S:
+            return 0
+        passed = int((late + EARLY_S) / TICK_SECONDS) + 1
+        ticks = min(passed, self._max_catch_up)
+        self._count_figures(ticks, passed, late)
+        self._count += passed
+        self._origin += self._shift
+        self._shift = 0.0
+        return ticks
+
+    def nudge(self, shift_s: float) -> None:
+        """Ask the phase lock to move the ticks.
+
+        Args:
+            shift_s: Seconds by which ticks should come later (negative: earlier). A tenth of it, at most 0.3 ms, is
+                applied
+                with the next tick; a second call before that replaces the first.
+        """
+        self._shift = max(-MAX_NUDGE_S, min(MAX_NUDGE_S, shift_s * _GAIN))
+
+    def _count_figures(self, ticks: int, passed: int, late: float) -> None:
+        figures = self.figures
+        # The ticks that run are the newest of those passed; each stands 20 ms behind the one before.
+        late -= (passed - ticks) * TICK_SECONDS
+        figures.ticks += ticks
+        figures.caught_up += ticks - 1
+        if late > LATE_S:
+            figures.late += min(ticks, int((late - LATE_S) / TICK_SECONDS) + 1)
+        figures.worst_late_ms = max(figures.worst_late_ms, late * 1000)
+        if passed > ticks:
+            figures.skipped += passed - ticks
+            figures.resets += 1
