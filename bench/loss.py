@@ -6,6 +6,7 @@ enters the room (what the bridge hands to the SDK) and at a person.
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -114,11 +115,15 @@ def arrived(
     return Arrived(at, delays, 100 * len(at) / max(1, sent))
 
 
-def real_share(figures: dict[str, float]) -> float:
-    """Decoded or restored packets of those that should have come, per cent, out of the receive path's counters."""
-    real = figures.get("receive_decoded", float("nan")) + figures.get("receive_restored", 0)
-    lost = figures.get("receive_concealed", 0)
-    return 100 * real / (real + lost)
+def real_share(figures: Mapping[str, float], impaired_s: float) -> float:
+    """Audio decoded or restored, per cent of what was sent while impaired, by the receive path's own counters.
+
+    Whatever was concealed or left out in the whole session is charged to the impaired time.
+    """
+    if not figures:
+        return math.nan
+    missing = figures["receive_concealed_samples"] + figures["receive_skipped_samples"]
+    return 100 * (1 - missing / (impaired_s * RATE_HZ))
 
 
 def judge(stage: Stage, scenario: Scenario, folder: Path, room: str, bridge: Bridge) -> Outcome:
@@ -136,7 +141,7 @@ def judge(stage: Stage, scenario: Scenario, folder: Path, room: str, bridge: Bri
     gap_count, quiet = signals.gaps(heard.played(bad, good))
     return Outcome(
         delivered=100 * len(entry.between(bad, good)) / RATE_HZ / (good - bad),
-        real=real_share(bridge.figures()),
+        real=real_share(bridge.figures(), scenario.impaired_s),
         recognised_entry=arrived(entry, speech, when, bad, good).share,
         recognised=arrived(heard, speech, when, bad, good).share,
         gaps_entry=signals.gaps(entry.played(bad, good))[0],

@@ -53,6 +53,11 @@ class Child:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def ended(self) -> bool:
+        """Whether it is over."""
+        return self._process is not None and self._process.returncode is not None
+
     async def wait_for(self, key: str, patience_s: float = START_S) -> Any:
         """The value of the first JSON line with `key`.
 
@@ -159,7 +164,8 @@ def confined(cores: Sequence[int], *pids: int) -> Iterator[None]:
 def pin(pid: int, cores: Iterable[int]) -> None:
     """Keep all threads of a process on `cores`; its later threads inherit that."""
     for thread in psutil.Process(pid).threads():
-        os.sched_setaffinity(thread.id, cores)
+        with contextlib.suppress(ProcessLookupError):  # a thread that has just ended
+            os.sched_setaffinity(thread.id, cores)
 
 
 @dataclass(frozen=True)

@@ -57,9 +57,9 @@ class ProductBridge:
         await self._child.__aenter__()
         give_up = time.monotonic() + READY_S
         while not any(event.get("event") == "worker_ready" for event in self._events()):
-            if time.monotonic() > give_up:
+            if self._child.ended or time.monotonic() > give_up:
                 await self.__aexit__()
-                raise RuntimeError(f"the product is not ready within {READY_S:.0f} s; see {self._log}")
+                raise RuntimeError(f"the product did not become ready; see {self._log}")
             await asyncio.sleep(0.1)
         return self
 
