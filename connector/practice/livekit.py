@@ -119,6 +119,11 @@ class LiveKitServer:
         """The process id while the server runs."""
         return None if self._process is None else self._process.pid
 
+    @property
+    def running(self) -> bool:
+        """Whether the process runs: started, not stopped, and not ended by itself."""
+        return self._process is not None and self._process.poll() is None
+
     async def start(self) -> None:
         """Start the server and wait until it answers.
 
@@ -208,6 +213,8 @@ class LiveKitServer:
                 "node_ip": _HOST,
                 "enable_loopback_candidate": True,
                 "ips": {"includes": [f"{_HOST}/32"]},
+                # Otherwise clients are told to ask public STUN servers, each by a thread that waits for DNS.
+                "stun_servers": [f"{_HOST}:9"],
             },
             "logging": {"level": "info", "json": True},
         }
