@@ -155,6 +155,12 @@ class Scene:
         answer = await self.api.room.list_participants(api.ListParticipantsRequest(room=self.room))
         return {info.identity: info for info in answer.participants}
 
+    async def only(self, *identities: str) -> None:
+        """Wait until the server lists exactly these; it hears of a leave some milliseconds after the one who left."""
+        async with asyncio.timeout(10):
+            while set(await self.listed()) != set(identities):  # noqa: ASYNC110 -- the server tells nobody
+                await asyncio.sleep(0.02)
+
     async def permit(self, identity: str, *, subscribe: bool = True, publish: bool = True) -> None:
         """Change a participant's rights."""
         rights = api.ParticipantPermission(can_subscribe=subscribe, can_publish=publish, can_update_metadata=True)

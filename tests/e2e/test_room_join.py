@@ -116,7 +116,7 @@ async def test_a_late_success_leaves_again(scene: Scene, monkeypatch: pytest.Mon
     with pytest.raises(RoomLegError, match="not done after"):
         await leg.join()
     await eventually(lambda: not joining.strays())
-    assert await scene.listed() == {}
+    await scene.only()
 
 
 async def test_a_cancelled_join_leaves_again(scene: Scene) -> None:
@@ -130,7 +130,7 @@ async def test_a_cancelled_join_leaves_again(scene: Scene) -> None:
         await join
     await leg.close()
     await eventually(lambda: not joining.strays())
-    assert await scene.listed() == {}
+    await scene.only()
     again = await scene.leg(Ears())
     await again.settled()
 
@@ -144,7 +144,7 @@ async def test_a_leg_closed_while_it_joins(scene: Scene) -> None:
     await leg.close()
     with pytest.raises(RoomLegError, match="closed meanwhile"):
         await join
-    assert await scene.listed() == {}
+    await scene.only()
 
 
 async def test_a_fenced_leg_is_settled_at_once(scene: Scene) -> None:
@@ -172,7 +172,7 @@ async def test_close_leaves_nothing(scene: Scene) -> None:
         assert switchboard.figures.taps_open == 0
         assert not ears.open_now
         assert all(queue is not events for queue, _, _ in FfiClient.instance.queue._subscribers)
-        assert list(await scene.listed()) == ["ann"]
+        await scene.only("ann")
         gc.collect()
         assert room() is None
         sizes.append(tuple(len(list(scandir(f"/proc/self/{kind}"))) for kind in ("task", "fd")))
