@@ -118,7 +118,7 @@ class PracticeCall:
         self.opened_at = time.monotonic()
         self.connected_at: float | None = None
         self.closed_at: float | None = None
-        self.heard_level_dbfs = -120.0
+        self.heard_level_dbfs = self.said_level_dbfs = -120.0
         self._habits, self._faults, self._ended = habits, faults, ended
         self._mouth = Mouth()
         self._listener = Listener(end_after_s=habits.end_of_speech_s)
@@ -204,6 +204,7 @@ class PracticeCall:
             "hearing": self._listener.speaking,
             "saying": self._mouth.speaking,
             "heard_level_dbfs": round(self.heard_level_dbfs, 1),
+            "said_level_dbfs": round(self.said_level_dbfs, 1),
             "packets": self.packets,
             "packets_with_fec": self.packets_with_fec,
             "events": [{"at": event.at, "what": event.what, "detail": event.detail} for event in self.events],
@@ -277,6 +278,7 @@ class PracticeCall:
         for samples in self._receive.tick(now):
             self._hear(samples, now)
         frame = self._mouth.tick()
+        self.said_level_dbfs = level_dbfs(frame)
         self._said.write(frame, now)
         if self._was_speaking and not self._mouth.speaking:
             self._note("silent")

@@ -64,6 +64,7 @@ class Evidence:
         heard_by: What each participant received.
         sessions: How many sessions the agent was asked for.
         most_at_once: How many of them lived at the same time.
+        ended_by: Who ended it, as the agent saw it.
     """
 
     spoken: tuple[Spoken, ...]
@@ -72,6 +73,7 @@ class Evidence:
     heard_by: dict[str, Recording]
     sessions: int = 1
     most_at_once: int = 1
+    ended_by: str = "connector"
 
 
 @dataclass(frozen=True)
@@ -252,9 +254,9 @@ def _unbroken(
 
 
 def _one_session(evidence: Evidence) -> Check:
-    passed = evidence.sessions == 1 and evidence.most_at_once == 1
-    figure = f"{evidence.sessions} opened, {evidence.most_at_once} at once"
-    return Check("One session with the agent, never two", passed, figure)
+    passed = (evidence.sessions, evidence.most_at_once, evidence.ended_by) == (1, 1, "connector")
+    figure = f"{evidence.sessions} opened, {evidence.most_at_once} at once, ended by: {evidence.ended_by or 'nobody'}"
+    return Check("One session with the agent, and the connector ended it", passed, figure)
 
 
 def _delays(

@@ -98,11 +98,14 @@ def test_holes_in_speech_fail() -> None:
     assert "Nothing is missing inside speech" in failed(verify(Scene(ada_to_agent=broken).evidence()))
 
 
-def test_a_second_session_fails() -> None:
-    """Two sessions for one room are one too many, at once or one after the other."""
-    for sessions, at_once in ((2, 1), (2, 2), (0, 0)):
-        verdict = verify(replace(Scene().evidence(), sessions=sessions, most_at_once=at_once))
-        assert failed(verdict) == {"One session with the agent, never two"}
+@pytest.mark.parametrize(
+    ("sessions", "at_once", "ended_by"),
+    [(2, 1, "connector"), (2, 2, "connector"), (0, 0, ""), (1, 1, ""), (1, 1, "lost")],
+)
+def test_a_second_session_or_one_left_open_fails(sessions: int, at_once: int, ended_by: str) -> None:
+    """Two sessions for one room are one too many; one that nobody hangs up would be billed on."""
+    evidence = replace(Scene().evidence(), sessions=sessions, most_at_once=at_once, ended_by=ended_by)
+    assert failed(verify(evidence)) == {"One session with the agent, and the connector ended it"}
 
 
 def test_a_run_in_which_nothing_was_heard_fails_without_an_error() -> None:
