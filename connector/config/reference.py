@@ -62,7 +62,8 @@ _HEAD = """\
 
 One file, `rooms.yaml`: which LiveKit rooms get which Millis agent. It is found by `--config`, else by
 `CONNECTOR_CONFIG`, else as `./rooms.yaml`. `connector check` validates it and shows the rules, `connector check --room
-NAME` says which rule decides about a room and why, `connector schema` prints its JSON schema (draft-07) for editors and charts.
+NAME` says which rule decides about a room and why, `connector schema` prints its JSON schema (draft-07) for
+editors and charts.
 
 ```yaml
 livekit: {url: "wss://livekit.example.com"}
