@@ -9,6 +9,7 @@ from pathlib import Path as FilePath
 
 from pydantic import ValidationError
 
+from connector.base.redact import redact
 from connector.config.errors import Check, InvalidConfigError, Problem
 from connector.config.leaks import find_leaks
 from connector.config.merge import inherit
@@ -70,7 +71,7 @@ def load(option: FilePath | None = None, environ: Mapping[str, str] | None = Non
         InvalidConfigError: With every problem that was found.
     """
     path = find_config(option, environ)
-    return load_text(read_file(path), name=str(path), environ=environ)
+    return load_text(read_file(path), name=redact(path), environ=environ)
 
 
 def load_config(path: FilePath | None = None, environ: Mapping[str, str] | None = None) -> Config:
@@ -84,7 +85,7 @@ def read_file(path: FilePath) -> str:
     Raises:
         InvalidConfigError: It cannot be read, or is no such file.
     """
-    name = str(path)
+    name = redact(path)
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
