@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from connector.base.ends import EndReason
-from connector.base.people import ListenRule, Person
+from connector.base.people import Person
 from connector.config.model import JoinMode, RoomRule
 from connector.config.rules import match_rule
 from connector.control.seen import ParticipantSeen, RoomSeen
@@ -97,7 +97,6 @@ _BACK_OFF = frozenset(
         EndReason.LIVEKIT_UNREACHABLE,
         EndReason.LIVEKIT_REJECTED,
         EndReason.INTERNAL_ERROR,
-        EndReason.OVERLOADED,
     },
 )
 
@@ -166,7 +165,7 @@ def _unasked(rule: RoomRule) -> Why | None:
 
 
 def _humans(rule: RoomRule, participants: Sequence[ParticipantSeen]) -> int:
-    listen = ListenRule(include=tuple(rule.listen.include), exclude=tuple(rule.listen.exclude))
+    listen = rule.listen_rule
     people = (Person(p.identity, p.kind, p.attributes) for p in participants)
     return sum(listen.is_human(person, rule.participant.identity) for person in people)
 

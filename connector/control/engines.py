@@ -50,6 +50,7 @@ class EngineEvents:
 
     on_state: Callable[[SessionState], None]
     on_ended: Callable[[SessionEnded], None]
+    on_ready: Callable[[], None]
 
 
 @dataclass(slots=True)
@@ -221,6 +222,7 @@ class Engines:
             case Ready():
                 engine.ready = True
                 self._one_ready.set()
+                self._events.on_ready()
                 self._log.info("engine_ready", engine=engine.index, pid=message.pid, opus=message.opus)
             case SessionState():
                 self._events.on_state(message)

@@ -5,6 +5,7 @@ before this worker did are found by the first pass, and what could not be learnt
 """
 
 import asyncio
+import contextlib
 import random
 import time
 import uuid
@@ -15,7 +16,7 @@ from typing import Protocol
 import structlog
 
 from connector.base.ends import EndReason, ResultClass
-from connector.base.errors import ConnectorError
+from connector.base.errors import ConfigError, ConnectorError
 from connector.base.redact import redact
 from connector.config.model import RoomRule
 from connector.control.desired import LastEnd, Verdict, Why, desired
@@ -83,23 +84,29 @@ class Reconciler:
         self.idle.set()
 
     async def run(self) -> None:
-        """Pass after pass, until cancelled."""
+        """Pass after pass, until cancelled.
+
+        Raises:
+            ConfigError: LiveKit refuses our key on the very first pass; later that is only logged.
+        """
+        await self.one_pass(first=True)
         while True:
-            await self.one_pass()
             wait = self._every_s * random.uniform(1 - _JITTER, 1 + _JITTER)
-            try:
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._wake.wait()
-            except TimeoutError:
-                continue
-            finally:
-                self._wake.clear()
+            self._wake.clear()
+            await self.one_pass()
+
+    def hasten(self) -> None:
+        """Look again at once."""
+        self._wake.set()
 
     def drain(self) -> None:
         """Start no session any more."""
         self._draining = True
 
-    async def one_pass(self) -> None:
+    async def one_pass(self, *, first: bool = False) -> None:
         """Look once, and act."""
         if self._draining:
             return
@@ -107,6 +114,8 @@ class Reconciler:
         try:
             rooms = await self._look(names)
         except ConnectorError as error:
+            if first and isinstance(error, ConfigError):
+                raise
             self._log.warning("livekit_unknown", error=str(error))
             return
         self._forget(rooms)
@@ -166,11 +175,11 @@ class Reconciler:
     def _start(self, rule: RoomRule, room: RoomSeen, now: float) -> None:
         session_id = uuid.uuid4().hex[:12]
         order = start_order(rule, room, str(rule.agent), session_id, trigger="reconcile")
+        if self.engines is None or not self.engines.start_session(order):
+            self._log.warning("room_not_served", room=redact(room.name), why="no_engine_free")
+            return
         self.running[room.name] = Running(session_id, room.name, room.sid, now)
         self.idle.clear()
-        if self.engines is None or not self.engines.start_session(order):
-            self.on_ended(SessionEnded(session_id=session_id, room=room.name, reason=EndReason.OVERLOADED))
-            return
         self._log.info("session_started", session=session_id, room=room.name, trigger=order.trigger)
 
     def _note(self, verdict: Verdict) -> None:

@@ -46,7 +46,7 @@ class Worker:
         self._engines = Engines(
             engine_count(config.worker.engines),
             configure_order(config, self._worker_id),
-            EngineEvents(self._reconciler.on_state, self._reconciler.on_ended),
+            EngineEvents(self._reconciler.on_state, self._reconciler.on_ended, self._reconciler.hasten),
         )
         self._reconciler.engines = self._engines
         self._drain = asyncio.Event()

@@ -7,6 +7,7 @@ limited on the tick) → `SendPath` (Opus) → the agent leg. Towards the room: 
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from connector.audio.receive import ReceivePath
 from connector.audio.send import SendPath
 from connector.audio.ticks import TickSchedule
 from connector.base.legs import AudioCodec
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 _NOTHING: Samples = np.zeros(0, dtype=np.int16)
 
@@ -50,6 +54,7 @@ class AudioCore:
         self._to_agent: Callable[[bytes, int], None] | None = None
         self._to_room: Callable[[Samples], None] | None = None
         self._figures = CoreFigures()
+        self._received: dict[str, float] = {}
 
     def answer(self, codec: AudioCodec) -> None:
         """The agent leg agreed on a codec: from now on its packets are decoded."""
@@ -62,6 +67,8 @@ class AudioCore:
 
     def detach_agent(self) -> None:
         """The agent leg is gone; what it said last is not played any more."""
+        if self._receive is not None:
+            self._received = _sum(self._received, _numbers("receive", self._receive.figures))
         self._to_agent = self._send = self._receive = None
         self._gate = ReplyGate()
         self._show(speaking=False)
@@ -122,13 +129,21 @@ class AudioCore:
             self._on_speaking(speaking)
 
     def figures(self) -> dict[str, float]:
-        """All counters of the audio path, flat, named ``part.counter``."""
-        parts: dict[str, object] = {"core": self._figures, "mix": self.inputs.figures, "tick": self._schedule.figures}
+        """All counters of the audio path, flat, named ``part.counter``; several agent legs of a session add up."""
+        received = self._received
         if self._receive is not None:
-            parts["receive"] = self._receive.figures
+            received = _sum(received, _numbers("receive", self._receive.figures))
         return {
-            f"{part}.{name}": value
-            for part, figures in parts.items()
-            for name, value in asdict(figures).items()  # type: ignore[call-overload]
-            if isinstance(value, int | float)
+            **_numbers("core", self._figures),
+            **_numbers("mix", self.inputs.figures),
+            **_numbers("tick", self._schedule.figures),
+            **received,
         }
+
+
+def _numbers(part: str, figures: "DataclassInstance") -> dict[str, float]:
+    return {f"{part}.{name}": value for name, value in asdict(figures).items() if isinstance(value, int | float)}
+
+
+def _sum(old: dict[str, float], new: dict[str, float]) -> dict[str, float]:
+    return {name: old.get(name, 0) + new.get(name, 0) for name in old | new}

@@ -193,7 +193,7 @@ async def test_a_failed_join_closes_the_prepared_agent() -> None:
     result = await running
     assert (result.reason, result.detail) == (EndReason.LIVEKIT_REJECTED, "wrong key")
     assert "offer accepted" not in world.diary
-    assert sorted(world.diary[-2:]) == ["agent closed", "room closed"]
+    assert {"agent closed", "room closed"} <= set(world.diary)
 
 
 async def test_a_failed_offer_is_tried_again_with_a_new_leg() -> None:

@@ -1,0 +1,149 @@
+"""A real worker, with its engine, as a process of its own: started, its log read, ended by its pid."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+import psutil
+
+from connector.practice.livekit import LiveKitServer
+
+KEY = "practice-key-of-the-tests"
+RULES = """
+livekit: {{url: "{livekit}"}}
+millis: {{url: "{millis}"}}
+worker: {{reconcile_every: 1s, engines: 1}}
+defaults: {{leave_after: 1s, {defaults}}}
+rooms:
+  - {{room: "{room}", agent: "practice"}}
+"""
+
+
+class Worker:
+    """`connector run` for one room. Async context manager.
+
+    Args:
+        server: The LiveKit server.
+        millis: URL of the practice agent.
+        room: The room of the only rule.
+        folder: For rooms.yaml.
+        defaults: More of the rule, as YAML flow.
+        environ: Variables that differ from the right ones.
+    """
+
+    def __init__(
+        self,
+        server: LiveKitServer,
+        millis: str,
+        room: str,
+        folder: Path,
+        *,
+        defaults: str = "",
+        environ: dict[str, str] | None = None,
+    ) -> None:
+        self.config = folder / "rooms.yaml"
+        self.config.write_text(RULES.format(livekit=server.url, millis=millis, room=room, defaults=defaults))
+        self._environ = {
+            **os.environ,
+            "LIVEKIT_API_KEY": server.api_key,
+            "LIVEKIT_API_SECRET": server.api_secret.reveal(),
+            "MILLIS_PRIVATE_KEY": KEY,
+            "CONNECTOR_LOG": "json",
+            "PYTHONWARNINGS": "default",
+            **(environ or {}),
+        }
+        self._process: asyncio.subprocess.Process | None = None
+        self._reader: asyncio.Task[None] | None = None
+        self._grew = asyncio.Event()
+        self.lines: list[str] = []
+
+    async def __aenter__(self) -> Self:
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "connector",
+            "run",
+            "--config",
+            str(self.config),
+            env=self._environ,
+            stdin=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        self._reader = asyncio.create_task(self._read(), name="worker-log")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        process = self._running
+        try:
+            async with asyncio.timeout(20):
+                if process.returncode is None and not self.events("draining"):
+                    process.send_signal(signal.SIGTERM)
+                    await self.until(lambda worker: bool(worker.events("draining")) or process.returncode is not None)
+                if process.returncode is None:
+                    process.send_signal(signal.SIGTERM)
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+            raise
+        finally:
+            assert self._reader is not None
+            await self._reader
+
+    @property
+    def _running(self) -> asyncio.subprocess.Process:
+        assert self._process is not None
+        return self._process
+
+    async def _read(self) -> None:
+        assert self._running.stderr is not None
+        while line := await self._running.stderr.readline():
+            self.lines.append(line.decode())
+            self._grew.set()
+        await self._running.wait()
+        self._grew.set()
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """The log's events of this name, in order."""
+        parsed = (json.loads(line) for line in self.lines if line.startswith("{"))
+        return [event for event in parsed if event["event"] == name]
+
+    async def until(self, holds: Callable[["Worker"], bool], within_s: float = 20.0) -> None:
+        """Wait until something is true of the log."""
+        try:
+            async with asyncio.timeout(within_s):
+                while not holds(self):
+                    self._grew.clear()
+                    await self._grew.wait()
+        except TimeoutError:
+            raise AssertionError("it did not come to that; the log:\n" + "".join(self.lines[-40:])) from None
+
+    async def live(self, times: int = 1) -> None:
+        """Wait until a session has become live so many times."""
+        await self.until(
+            lambda worker: len([e for e in worker.events("session_state") if e["state"] == "live"]) >= times
+        )
+
+    async def ended(self, sessions: int = 1) -> dict[str, Any]:
+        """Wait for the end of so many sessions; returns the newest end's event."""
+        await self.until(lambda worker: len(worker.events("session_ended")) >= sessions)
+        return self.events("session_ended")[-1]
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send the control process a signal."""
+        self._running.send_signal(number)
+
+    async def exit_code(self, within_s: float = 20.0) -> int:
+        """Wait for the end of the worker."""
+        async with asyncio.timeout(within_s):
+            return await self._running.wait()
+
+    @property
+    def engines(self) -> list[psutil.Process]:
+        """The engine processes."""
+        return psutil.Process(self._running.pid).children()
