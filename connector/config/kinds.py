@@ -22,7 +22,7 @@ MAX_TEXT = 256
 """Longest room name, identity and the like, in characters (`facts/faults.md` §3: names)."""
 _IN_CODE = Place("code")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
-_NUMBER = re.compile(r"[+-]?[0-9]{1,18}(?:\.[0-9]{1,18})?(?:[eE][+-]?[0-9]{1,2})?")
+_NUMBER = re.compile(r"[+-]?[0-9]{1,18}(?:\.[0-9]{1,18})?(?:[eE][+-]?[0-9]{1,3})?")
 _DURATION = re.compile(r"(?P<number>[0-9]{1,9}(?:\.[0-9]{1,9})?)(?P<unit>ms|s|m|h)")
 _UNIT_S = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
@@ -215,7 +215,7 @@ class Number(Kind[float]):
         return int(value) if value.is_integer() else value
 
     def _schema(self) -> dict[str, Any]:
-        pattern = "^[+-]?[0-9]{1,18}(\\.[0-9]{1,18})?([eE][+-]?[0-9]{1,2})?$"
+        pattern = "^[+-]?[0-9]{1,18}(\\.[0-9]{1,18})?([eE][+-]?[0-9]{1,3})?$"
         return {"type": ["number", "string"], "minimum": self.least, "maximum": self.most, "pattern": pattern}
 
 
