@@ -42,9 +42,7 @@ def heard(practice: PracticeAgent) -> Samples:
 async def test_the_agent_hears_exactly_who_speaks(
     livekit: LiveKitServer, scene: Scene, room_name: str, tmp_path: Path, people: int
 ) -> None:
-    """The spectrum of what the agent received names exactly who speaks, 30 dB above a tone of nobody; one alone
-    comes at its level within 0.5 dB.
-    """
+    """Each tone and no other is in what the agent received, 30 dB above nobody's; one alone within 0.5 dB."""
     async with agent() as practice, Worker(livekit, practice.url, room_name, tmp_path) as worker:
         for number, hz in enumerate(TONES_HZ[:people]):
             await scene.speaker(f"person-{number}", hz=hz)
