@@ -43,7 +43,7 @@ class PracticeOptions:
         auth: In which form: bare, after ``Bearer``, or either.
         habits: How it behaves in a call.
         faults: What it does wrong.
-        record: A folder for the recordings of each call; None keeps them in memory only.
+        record: A folder for the recordings of each call, written when it ends; None keeps them in memory.
     """
 
     listen: str = "127.0.0.1:0"
@@ -60,13 +60,14 @@ class PracticeAgent:
     Attributes:
         sessions: Every call so far, the oldest first (the newest 500 are remembered).
         offers: How many offers came, refused ones included.
+        opened: How many of them were answered.
         most_at_once: The highest number of calls that were open at the same time.
     """
 
     def __init__(self, options: PracticeOptions | None = None) -> None:
         self.options = options or PracticeOptions()
         self.sessions: deque[PracticeCall] = deque(maxlen=_REMEMBERED)
-        self.offers = 0
+        self.offers = self.opened = 0
         self.most_at_once = 0
         self._host, self._port = _address(self.options.listen)
         self._plan = FaultPlan(self.options.faults)
@@ -149,6 +150,7 @@ class PracticeAgent:
             answer = await call.answer(sdp)
         except ValueError as error:
             return web.json_response({"detail": f"offer cannot be answered: {error}"}, status=HTTPStatus.BAD_REQUEST)
+        self.opened += 1
         self.sessions.append(call)
         self._open.add(call)
         self.most_at_once = max(self.most_at_once, len(self._open))
@@ -192,7 +194,7 @@ class PracticeAgent:
         """What ``GET /sessions`` shows."""
         return {
             "offers": self.offers,
-            "opened": len(self.sessions),
+            "opened": self.opened,
             "open": len(self._open),
             "live": len(self.live),
             "most_at_once": self.most_at_once,
@@ -203,10 +205,18 @@ class PracticeAgent:
         self._open.discard(call)
         _log.info("practice_session_closed", call=call.id, closed_by=call.closed_by)
         if self.options.record is not None:
-            folder = self.options.record / f"session-{call.id}"
-            task = asyncio.create_task(asyncio.to_thread(call.save, folder), name="practice-save")
+            task = asyncio.create_task(
+                self._save(call, self.options.record / f"session-{call.id}"), name="practice-save"
+            )
             self._saving.add(task)
             task.add_done_callback(self._saving.discard)
+
+    async def _save(self, call: PracticeCall, folder: Path) -> None:
+        try:
+            await asyncio.to_thread(call.save, folder)
+        except OSError as error:
+            _log.warning("practice_recording_not_saved", call=call.id, error=redact(error))
+        call.forget_audio()
 
 
 def _address(listen: str) -> tuple[str, int]:

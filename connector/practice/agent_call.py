@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import structlog
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
+from aiortc.exceptions import InvalidAccessError, InvalidStateError, OperationError
 from aiortc.rtcdtlstransport import RTCDtlsTransport
 
 from connector.audio.frames import TICK_SECONDS, MediaPacket, Samples
@@ -42,6 +43,8 @@ _TONE_S = 1.0
 _EVENTS = 300
 _BEHIND_S = 0.2
 _CLOSE_S = 5.0
+_UNANSWERABLE = (ValueError, AttributeError, AssertionError, OperationError, InvalidAccessError, InvalidStateError)
+"""What aiortc raises at a description that it cannot use."""
 _numbers = count(1)
 _log = structlog.get_logger()
 
@@ -171,12 +174,14 @@ class PracticeCall:
                 _only_loopback(self._dtls)
             self._peer.on("connectionstatechange", self._changed.set)
             await self._peer.setLocalDescription(await self._peer.createAnswer())
-        except Exception as error:
-            await self._peer.close()
+            if "unreachable" in self._faults:
+                silence_sockets(self._dtls)
+            self._task = asyncio.create_task(self._live(), name=f"practice-call-{self.id}")
+        except _UNANSWERABLE as error:
             raise ValueError(redact(error)) from error
-        if "unreachable" in self._faults:
-            silence_sockets(self._dtls)
-        self._task = asyncio.create_task(self._live(), name=f"practice-call-{self.id}")
+        finally:
+            if self._task is None:
+                await self._peer.close()
         return self._peer.localDescription.sdp
 
     def say(self, samples: Samples) -> None:
@@ -209,6 +214,10 @@ class PracticeCall:
             "packets_with_fec": self.packets_with_fec,
             "events": [{"at": event.at, "what": event.what, "detail": event.detail} for event in self.events],
         }
+
+    def forget_audio(self) -> None:
+        """Give the memory of the recordings back, once they are saved."""
+        self._heard, self._said = Recorder(0), Recorder(0)
 
     def save(self, folder: Path) -> None:
         """Write ``heard.wav`` and ``said.wav``, as far as there is something in them."""
@@ -332,8 +341,11 @@ class PracticeCall:
         if self.wire is not None:
             self.wire.close()
         self._track.stop()
-        async with asyncio.timeout(_CLOSE_S):
-            await self._peer.close()
+        try:
+            async with asyncio.timeout(_CLOSE_S):
+                await self._peer.close()
+        except TimeoutError:
+            _log.warning("practice_close_hangs", call=self.id, after_s=_CLOSE_S)
         self.closed_at = time.monotonic()
         self._note("closed", self.closed_by)
         self._ended(self)

@@ -19,7 +19,7 @@ from rich.console import Console
 from connector.base.errors import ConnectorError
 from connector.practice.livekit import find_livekit_server
 from connector.practice.recorder import Recording
-from connector.practice.report import write_report
+from connector.practice.report import PAGE, write_report
 from connector.practice.script import LONGEST_S, Script
 from connector.practice.show import Show
 from connector.practice.speakers import Ear, Speaker
@@ -104,6 +104,8 @@ async def _demo(options: DemoOptions, show: Show) -> int:
     if not options.config.is_file():
         raise ConnectorError(f"the demo needs {options.config}, which is not there: name a rooms.yaml with --config")
     find_livekit_server()
+    for old in (PAGE, "verdict.json", "timeline.svg"):  # of a run before, which must not be taken for this one's
+        (options.report / old).unlink(missing_ok=True)
     show.say("Two people and a practice agent meet in a real LiveKit room on this machine, for under a minute.")
     when = datetime.now().astimezone()
     with show:

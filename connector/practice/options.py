@@ -9,6 +9,7 @@ from connector.base.secrets import Secret
 from connector.practice.agent import PracticeOptions
 from connector.practice.agent_call import Greeting, Habits, Reply
 from connector.practice.agent_faults import KNOWN, parse_fault
+from connector.practice.recorder import MAX_SECONDS
 
 
 def practice_options(
@@ -31,7 +32,13 @@ def practice_options(
         raise UsageError(f"--greeting: expected {', '.join(get_args(Greeting))}; found {greeting!r}")
     if reply not in get_args(Reply):
         raise UsageError(f"--reply: expected {', '.join(get_args(Reply))}; found {reply!r}")
-    habits = Habits(codec=codec, greeting=cast("Greeting", greeting), reply=cast("Reply", reply), pauses=pauses)
+    habits = Habits(
+        codec=codec,
+        greeting=cast("Greeting", greeting),
+        reply=cast("Reply", reply),
+        pauses=pauses,
+        keep_s=0 if record is None else MAX_SECONDS,  # an agent that runs for days must not keep what nobody will read
+    )
     return PracticeOptions(
         listen=listen, key=key, habits=habits, faults=tuple(parse_fault(text) for text in faults), record=record
     )

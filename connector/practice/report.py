@@ -102,7 +102,10 @@ def tiles(delays: Delays) -> list[tuple[str, str]]:
     return [
         ("from a person to the agent", _ms(delays.to_agent_ms)),
         ("from the agent to a person", _ms(delays.to_people_ms)),
-        ("from the end of a question to the answer", _ms(delays.answer_ms)),
+        (
+            "from the end of a question to the answer; for 600 ms the agent makes sure that it is the end",
+            _ms(delays.answer_ms),
+        ),
     ]
 
 
@@ -128,6 +131,6 @@ def _file(lane: Lane) -> str:
 def _event(happening: Happening, begin: float) -> str:
     who = escape(happening.who)
     return (
-        f'<tr><td class="time">{max(happening.at - begin, 0):.1f} s</td>'
+        f'<tr><td class="time">{happening.at - begin:.1f} s</td>'
         f'<td><span class="who {who}">{who}</span> {escape(happening.text)}</td></tr>'
     )

@@ -97,6 +97,7 @@ async def test_our_packets_carry_fec_and_so_do_its_own() -> None:
         (session,) = practice.sessions
         call.say(load_clip("ada-asks"))
         await until(lambda: session.packets_with_fec > 20 and call.with_fec > 20)
+        assert session.packets_with_fec <= session.packets
 
 
 @pytest.mark.parametrize(("pauses", "few"), [(True, True), (False, False)])
