@@ -10,6 +10,7 @@ up. The producer never waits and overwrites what is 400 ms old; the consumer che
 happened to it.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -173,7 +174,8 @@ class TrackRing:
     @property
     def _cap(self) -> int:
         """Samples that may be left behind a tick: what lateness and long frames ask for, and 30 ms more."""
-        prefill = int(self.arrivals.spread * RATE_HZ) + max(0, self.arrivals.frame - TICK_SAMPLES)
+        frame = self.arrivals.frame
+        prefill = int(self.arrivals.spread * RATE_HZ) + frame - math.gcd(frame, TICK_SAMPLES)
         return min(prefill, _STALL_SAMPLES // 2) + CAP_SAMPLES
 
     def _note_stall(self, now: float) -> None:
@@ -186,10 +188,15 @@ class TrackRing:
             self._stall = max(0, self._stall - TICK_SAMPLES)
 
     def _safe_end(self, at: float, written: int) -> int:
-        """The last frame boundary that has arrived by `at` even if it is late; reading up to there never starves."""
+        """How far can be read by `at`, and 960 more by each tick after it, even if frames are late.
+
+        For frames that divide a tick this is the last boundary that has arrived. Others come too seldom for one tick
+        or the next; the greatest common divisor says by how much at worst.
+        """
         arrivals = self.arrivals
-        frame = arrivals.frame or TICK_SAMPLES
-        return written + frame * int(((at - arrivals.latest) * RATE_HZ - written) // frame)
+        grain = math.gcd(arrivals.frame, TICK_SAMPLES)
+        behind = arrivals.frame - grain if arrivals.frame else 0
+        return written - behind + grain * int(((at - arrivals.latest) * RATE_HZ - written) // grain)
 
     def _may_start(self, now: float, written: int) -> bool:
         """Whether a tick is there and the following ones can be relied on."""
