@@ -26,6 +26,11 @@ _USER_INFO = re.compile(_USER_INFO_PATTERN)
 _CAMEL = re.compile("(?<=[a-z])(?=[A-Z])")
 
 
+def asks_for_secret(key: str) -> bool:
+    """Whether a key is named so that a secret would stand beside it; humps count as word ends (``clientSecret``)."""
+    return _SECRET_KEY.search(_CAMEL.sub("_", key)) is not None
+
+
 def find_leaks(root: Node) -> Iterator[Problem]:
     """Every secret in a file; the problems never show it."""
     for path, node in walk(root):
@@ -37,7 +42,7 @@ def find_leaks(root: Node) -> Iterator[Problem]:
 
 def _keys(path: Path, node: MappingNode) -> Iterator[Problem]:
     for key, place in node.key_places.items():
-        if _SECRET_KEY.search(_CAMEL.sub("_", key)):
+        if asks_for_secret(key):
             message = f"secrets do not stand in this file: take it out, and {_remedy((*path, key))}"
             yield Problem(Check.SECRET_KEY, place, (*path, key), message)
         yield from _scalar((*path, key), Scalar(key, plain=False, place=place))

@@ -48,7 +48,8 @@ class Metadata(Kind[dict[str, Json]]):
 
     def _schema(self) -> dict[str, Any]:
         below = _value_schema(_SCHEMA_DEPTH)
-        return {"type": "object", "additionalProperties": below}
+        keys = {"not": {"pattern": SECRET_KEY_PATTERN}}
+        return {"type": ["object", "null"], "additionalProperties": below, "propertyNames": keys}
 
 
 def _value_schema(levels: int) -> dict[str, Any]:

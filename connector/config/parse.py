@@ -185,6 +185,9 @@ def _syntax_problem(error: yaml.MarkedYAMLError, text: str, name: str) -> Proble
     if "\t" in indent:
         place = Place(name, line_number + 1, indent.index("\t") + 1)
         return Problem(Check.TAB, place, (), "found a tab in the indentation: indent with spaces")
+    if line[column : column + 1] == "\t":
+        place = Place(name, line_number + 1, column + 1)
+        return Problem(Check.TAB, place, (), "found a tab where a value should begin: use spaces")
     context, problem = error.context or "", error.problem or ""
     for words, explain in _EXPLANATIONS:
         if words in context and opened is not None:
