@@ -18,6 +18,7 @@ _TOP, _LANE, _GAP, _BOTTOM = 44, 62, 10, 34
 _COLUMNS = 1016
 """One column per unit of the drawing's width."""
 _MIN_LABEL_GAP = 128
+_MARGIN = 16
 _LEAST = 0.35
 """Half height of silence, so that a lane is a line at least."""
 _STYLE = """
@@ -94,7 +95,11 @@ def standalone(svg: str) -> str:
     """The same drawing as a file of its own, with a background and both palettes."""
     palette = f"<style>:root{{{LIGHT}}}@media (prefers-color-scheme:dark){{:root{{{DARK}}}}}</style>"
     first, rest = svg.split("\n", 1)
-    return f'{first}\n{palette}<rect width="100%" height="100%" fill="var(--card)"/>\n{rest}\n'
+    height = int(first.split(f'viewBox="0 0 {_WIDTH} ', 1)[1].split('"', 1)[0])
+    x, y, wide, tall = -_MARGIN, -_MARGIN // 2, _WIDTH + 2 * _MARGIN, height + _MARGIN
+    first = first.replace(f'viewBox="0 0 {_WIDTH} {height}"', f'viewBox="{x} {y} {wide} {tall}"')
+    back = f'<rect x="{x}" y="{y}" width="{wide}" height="{tall}" fill="var(--card)"/>'
+    return f"{first}\n{palette}{back}\n{rest}\n"
 
 
 def envelope(samples: Samples, columns: int) -> list[tuple[int, int]]:

@@ -103,7 +103,7 @@ def tiles(delays: Delays) -> list[tuple[str, str]]:
         ("from a person to the agent", _ms(delays.to_agent_ms)),
         ("from the agent to a person", _ms(delays.to_people_ms)),
         (
-            "from the end of a question to the answer; for 600 ms the agent makes sure that it is the end",
+            "from a question's end to its answer, 600 ms of it waiting",
             _ms(delays.answer_ms),
         ),
     ]

@@ -156,7 +156,9 @@ def _people_heard(by_people: dict[str, list[tuple[float, Match]]]) -> list[Check
 def _heard(statement: str, matches: list[Match]) -> Check:
     found = sum(match.share >= HEARD_SHARE for match in matches)
     passed = bool(matches) and found == len(matches)
-    return Check(statement, passed, f"{found} of {len(matches)} utterances, each at least {_share(matches):.0%}")
+    least = _share(matches)
+    how_much = "whole" if least == 1 else f"at least {least:.0%} of each"
+    return Check(statement, passed, f"{found} of {len(matches)} utterances, {how_much}")
 
 
 def _overlapped(spoken: Spoken, others: Sequence[Spoken]) -> bool:
