@@ -175,6 +175,7 @@ class Speaker:
         if self._shared_key is not None:
             options.encryption = rtc.E2EEOptions(rtc.KeyProviderOptions(shared_key=self._shared_key))
         await self.room.connect(self._place.url, self._token(), options)
+        seams.keep_runtime(self.room)
 
     async def publish(self, source: str = "microphone", *, name: str = "", dtx: bool = True) -> Voice:
         """Publish a track.

@@ -14,6 +14,7 @@ from livekit import rtc
 from connector.base.ends import EndReason
 from connector.base.errors import RoomLegError
 from connector.base.redact import redact
+from connector.room.seams import keep_runtime
 
 _log = structlog.get_logger()
 
@@ -60,6 +61,7 @@ async def connect_room(room: rtc.Room, url: str, token: str) -> None:
     error = task.exception()
     if error is not None:
         raise explain(error, url)
+    keep_runtime(room)
 
 
 async def leave_room(room: rtc.Room) -> None:
