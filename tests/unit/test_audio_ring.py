@@ -1,7 +1,4 @@
-import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -336,61 +333,31 @@ def test_a_closed_ring_takes_nothing() -> None:
     assert bench.ring.fade_out() is None
 
 
-COUNTED = 16_384
+class Overtaken(TrackRing):
+    """A ring whose writer laps the reader just while that copies, once."""
+
+    lap: Samples | None = None
+
+    def _window(self, begin: int, length: int) -> Samples:
+        piece = super()._window(begin, length)
+        if self.lap is not None:
+            lap, self.lap = self.lap, None
+            for place in range(0, len(lap), FRAME):
+                self.write(lap[place : place + FRAME])
+        return piece
 
 
-def is_counted(piece: Samples) -> bool:
-    """Whether each sample is the successor of the one before, in the counting pattern."""
-    steps = np.diff(piece.astype(np.int32))
-    return bool(np.all((steps == 1) | (steps == 1 - COUNTED)))
-
-
-def good_ticks(ring: TrackRing, wanted: int) -> int:
-    """Read until so many whole ticks were heard, at most for a minute; each must be in one piece."""
-    deadline = time.monotonic() + 60
-    good, now = 0, START + 1_000
-    while good < wanted and time.monotonic() < deadline:
-        now += TICK
-        underruns = ring.figures.underruns
-        out = ring.read(now)
-        if out is None or ring.figures.underruns > underruns:
-            continue
-        assert is_counted(out[FADE_SAMPLES:])
-        good += 1
-    return good
-
-
-@pytest.fixture
-def busy_threads() -> Iterator[None]:
-    """Threads take turns every 20 µs instead of every 5 ms, so that they meet in more places."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(2e-5)
-    yield
-    sys.setswitchinterval(before)
-
-
-@pytest.mark.usefixtures("busy_threads")
-@pytest.mark.parametrize("throttled", [True, False])
-def test_a_thread_that_writes_and_one_that_reads_never_garble(*, throttled: bool) -> None:
-    """Under full contention every tick is one unbroken piece of what was written, even when the reader is lapped."""
-    # The ring's clock stands still, so it never learns enough to stretch anything.
-    ring = TrackRing(lambda: START)
-    done = threading.Event()
-    pattern = (np.arange(4 * COUNTED) % COUNTED).astype(np.int16)
-
-    def produce() -> None:
-        written = 0
-        while not done.is_set():
-            if throttled and ring.waiting > CAPACITY // 4:
-                continue
-            at = written % COUNTED
-            ring.write(pattern[at : at + FRAME])
-            written += FRAME
-
-    producer = threading.Thread(target=produce)
-    producer.start()
-    try:
-        assert good_ticks(ring, 2_000) == 2_000
-    finally:
-        done.set()
-        producer.join()
+def test_what_the_writer_overwrote_meanwhile_is_not_heard() -> None:
+    """When the samples to play are overwritten while being copied, the last sound fades instead."""
+    bench = Bench()
+    bench.ring = ring = Overtaken(lambda: bench.now)
+    bench.run(tone(1.005))
+    ring.lap = np.full(CAPACITY, 30_000, dtype=np.int16)
+    out = bench.tick(START + 1.03)
+    assert out is not None
+    assert out.max() < 30_000
+    assert not out[FADE_SAMPLES:].any()
+    assert ring.figures.torn == 1
+    bench.tick(START + 1.05)
+    assert biggest_step(bench.output()) < NO_CLICK
+    assert bench.heard[-1].max() == 30_000
