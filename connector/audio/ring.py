@@ -265,8 +265,6 @@ class TrackRing:
         out = np.zeros(TICK_SAMPLES, dtype=np.int16)
         out[:available] = self._window(self._read, available)
         self._read += available
-        if self._seam:
-            self._join(out)
         end = out[available - FADE_SAMPLES : available]
         end[:] = np.rint(end * _DOWN)
         self._rest()

@@ -239,6 +239,20 @@ def test_more_inputs_than_allowed_are_refused() -> None:
     assert stage.mixer.figures.inputs == 2
 
 
+def test_a_storm_of_short_inputs_leaves_nothing_behind() -> None:
+    """A hundred inputs opened, heard and closed between two ticks fade at most as many as may be open."""
+    stage = Stage(max_inputs=2)
+    for place in range(100):
+        key = str(place)
+        stage.open(key)
+        stage.sinks[key](tone(300, -20, 0.02))
+        stage.mixer.close(key)
+    assert len(stage.mixer._leaving) == 2
+    assert not stage.mixer.tick(stage.now).any()
+    assert len(stage.mixer._leaving) == 0
+    assert (stage.mixer.figures.opened, stage.mixer.figures.inputs) == (100, 0)
+
+
 def test_levels_name_who_speaks() -> None:
     """Within 100 ms each input's level shows, before its gain, and falls when it is silent."""
     stage = Stage()
