@@ -28,13 +28,13 @@ from connector.base.legs import (
     RoomRecovered,
     RoomRecovering,
 )
+from connector.base.people import ListenRule
 from connector.base.redact import redact
 from connector.base.secrets import Secret
 from connector.room.attributes import AttributeKeeper
 from connector.room.disconnects import FlapMeter, room_lost
 from connector.room.events import EventBox
 from connector.room.figures import RoomFigures
-from connector.room.hearing import ListenRule
 from connector.room.joining import connect_room, leave_room
 from connector.room.publish import ReplyTrack
 from connector.room.seams import shape_problems

@@ -15,9 +15,10 @@ import structlog
 from livekit import rtc
 
 from connector.audio.frames import AudioInputs, FrameSink
+from connector.base.people import MAX_HEARD, ListenRule, Person
 from connector.base.redact import redact
 from connector.room.figures import RoomFigures
-from connector.room.hearing import MAX_HEARD, ListenRule, Person
+from connector.room.hearing import Published, choose
 from connector.room.streams import TrackStream
 
 _log = structlog.get_logger()
@@ -26,9 +27,6 @@ RETRY_S = 1.5
 """A subscription takes 40 ms, the first one 200 ms. Requests made while the SDK reconnects are lost."""
 STALL_S = 1.0
 """A stream that may be heard delivers 100 frames a second, silence included."""
-
-_AUDIO = rtc.TrackKind.KIND_AUDIO
-_NOT_ENCRYPTED = rtc.EncryptionType.NONE
 
 
 class Publication(Protocol):
@@ -153,26 +151,28 @@ class Subscriptions:
             await stream.wait_closed()
 
     def _wanted(self, participants: Iterable[Participant]) -> dict[str, tuple[Publication, float]]:
-        wanted: dict[str, tuple[Publication, float]] = {}
-        humans, encrypted = 0, False
+        publications: dict[str, Publication] = {}
+        published: list[Published] = []
+        humans = 0
         for participant in participants:
             person = Person(participant.identity, _kind_name(participant.kind), participant.attributes)
             humans += self.listen.is_human(person, self._own)
             for publication in participant.track_publications.values():
-                if publication.encryption_type != _NOT_ENCRYPTED:
-                    encrypted = True
-                elif publication.kind == _AUDIO and self.listen.hears(
-                    person, rtc.TrackSource.Name(publication.source), self._own
-                ):
-                    gain_db = self.listen.gain_for(person.identity)
-                    wanted[f"{person.identity}/{publication.sid}"] = (publication, gain_db)
-        self.humans, self.encrypted = humans, encrypted
-        self._figures.humans = humans
-        self._figures.over_cap = max(0, len(wanted) - MAX_HEARD)
-        if self._figures.over_cap:  # who is heard already stays heard
-            ranked = sorted(wanted, key=lambda key: key not in self._heard)
-            wanted = {key: wanted[key] for key in ranked[:MAX_HEARD]}
-        return wanted
+                key = f"{person.identity}/{publication.sid}"
+                publications[key] = publication
+                published.append(
+                    Published(
+                        key=key,
+                        person=person,
+                        audio=publication.kind == rtc.TrackKind.KIND_AUDIO,
+                        source=rtc.TrackSource.Name(publication.source),
+                        encrypted=publication.encryption_type != rtc.EncryptionType.NONE,
+                    )
+                )
+        choice = choose(published, self.listen, self._own, self._heard)
+        self.humans, self.encrypted = humans, choice.encrypted
+        self._figures.humans, self._figures.over_cap = humans, choice.over_cap
+        return {key: (publications[key], gain_db) for key, gain_db in choice.gains_db.items()}
 
     def _renew(self, key: str, heard: _Heard, publication: Publication) -> None:
         if heard.publication is not publication:  # the SDK made the room's objects anew

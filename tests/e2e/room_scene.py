@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from connector.audio.frames import RATE_HZ, TAP_SAMPLES, FrameSink, Samples
 from connector.base.legs import RoomEvent, RoomLost
+from connector.base.people import ListenRule
 from connector.base.secrets import Secret
 from connector.practice.livekit import LiveKitServer
 from connector.practice.sound import FULL_SCALE, tone
 from connector.practice.speakers import Kind, Place, Speaker, Voice
-from connector.room.hearing import ListenRule
 from connector.room.joining import strays
 from connector.room.leg import LiveKitRoomLeg, RoomLegOptions
 from tests.until import until

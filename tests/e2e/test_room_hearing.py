@@ -8,7 +8,7 @@ from livekit import api
 
 from connector.audio.frames import RATE_HZ
 from connector.base.legs import HumansChanged
-from connector.room.hearing import ListenRule
+from connector.base.people import ListenRule
 from tests.e2e.room_scene import (
     ABSENT_DBFS,
     TONE_DBFS,
