@@ -5,6 +5,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
+"""A machine that does other things besides is no failure of a law."""
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -191,7 +191,7 @@ class Integer(Kind[int]):
 
 @dataclass(frozen=True)
 class Number(Kind[float]):
-    """A decimal number; quotes do not matter."""
+    """A decimal number, rounded to 0.001; quotes do not matter."""
 
     least: float
     most: float
@@ -207,6 +207,7 @@ class Number(Kind[float]):
             raise self.refuse(Check.NUMBER, value)
         else:
             number = float(scalar.text)
+        number = round(number, 3)
         if not self.least <= number <= self.most:
             raise self.refuse(Check.NUMBER_RANGE, value)
         return number
