@@ -65,7 +65,7 @@ def _version(asked: bool) -> None:  # noqa: FBT001 - typer calls it so
 @app.callback()
 def _options(
     *,
-    version: Annotated[  # noqa: ARG001 - its callback does the work
+    version: Annotated[
         bool,
         typer.Option("--version", help="Show the version and exit.", callback=_version, is_eager=True),
     ] = False,
@@ -136,7 +136,7 @@ def practice_agent(
     record: Annotated[Path | None, typer.Option(help="Folder for a recording of each call.")] = None,
     fault: Annotated[list[str] | None, typer.Option(help="Something to do wrong; --fault list shows all.")] = None,
 ) -> None:
-    """Only the practice agent: try a real LiveKit without a Millis bill. Takes the key of MILLIS_PRIVATE_KEY, if set."""
+    """Only the practice agent: try a real LiveKit without a Millis bill; asks for MILLIS_PRIVATE_KEY, if set."""
     from connector.practice.agent import run_practice_agent  # noqa: PLC0415 - native libraries
     from connector.practice.options import faults_table, practice_options  # noqa: PLC0415
 

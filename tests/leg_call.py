@@ -6,10 +6,10 @@ from types import TracebackType
 from typing import Self
 
 import numpy as np
-from connector.audio.receive import ReceivePath
 
 from connector.audio.frames import RATE_HZ, TICK_SECONDS, MediaPacket, Samples
 from connector.audio.opus import has_fec
+from connector.audio.receive import ReceivePath
 from connector.audio.send import SendPath
 from connector.base.legs import AgentEvent, AudioCodec
 from connector.base.secrets import Secret

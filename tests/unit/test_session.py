@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
-from connector.audio.opus import OpusDecoder, OpusEncoder
 
 from connector.audio.frames import TICK_SAMPLES, AudioInputs, FrameSink, MediaPacket, Samples
+from connector.audio.opus import OpusDecoder, OpusEncoder
 from connector.base.ends import EndReason
 from connector.base.errors import AgentLegError, RoomLegError
 from connector.base.legs import AgentEvent, AgentHungUp, AgentState, AudioCodec, HumansChanged, RoomEvent, RoomLost

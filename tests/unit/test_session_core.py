@@ -1,0 +1,109 @@
+"""The audio core between two ends of our own."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from connector.audio.frames import TAP_SAMPLES, TICK_SAMPLES, TICK_SECONDS, MediaPacket, Samples
+from connector.audio.opus import OpusEncoder
+from connector.base.legs import AudioCodec
+from connector.session.core import AudioCore
+
+
+class Bench:
+    """A core with a clock that is moved by hand."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.sent: list[bytes] = []
+        self.pushed: list[Samples] = []
+        self.spoken: list[bool] = []
+        self.core = AudioCore(lambda: self.now, self.spoken.append)
+        self.next_at = self.core.run(self.now)
+
+    def ticks(self, count: int) -> None:
+        for _ in range(count):
+            self.now = max(self.now, self.next_at)
+            self.next_at = self.core.run(self.now)
+
+    def connect(self) -> None:
+        self.core.answer(AudioCodec.OPUS)
+        self.core.attach_agent(lambda payload, _timestamp: self.sent.append(payload))
+        self.core.attach_room(self.pushed.append)
+
+
+def voice(packets: int, amplitude: float = 8000) -> Iterator[MediaPacket]:
+    encoder = OpusEncoder()
+    for number in range(packets):
+        phase = 2 * np.pi * 440 * (np.arange(TICK_SAMPLES) + number * TICK_SAMPLES) / 48_000
+        payload = encoder.encode((amplitude * np.sin(phase)).astype(np.int16))
+        yield MediaPacket(number, number * TICK_SAMPLES, 1, payload)
+
+
+def test_one_packet_leaves_for_each_tick() -> None:
+    """The stream to the agent never pauses, whether somebody is heard or not."""
+    bench = Bench()
+    bench.connect()
+    bench.ticks(100)
+    assert len(bench.sent) == 100
+    assert bench.now == pytest.approx(100 + 100 * TICK_SECONDS, abs=0.01)
+
+
+def test_nothing_is_sent_before_the_agent_is_connected() -> None:
+    """Ticks before the connection only empty the rings."""
+    bench = Bench()
+    bench.ticks(10)
+    assert bench.core.figures()["tick.ticks"] == 10
+    assert bench.sent == []
+
+
+def test_a_reply_is_pushed_as_it_comes_and_silence_is_not() -> None:
+    """The agent's sound enters the room with its packet; its silence stays outside, and the change is told."""
+    bench = Bench()
+    bench.connect()
+    bench.ticks(1)
+    for packet in voice(50):
+        before = len(bench.pushed)
+        bench.core.on_packet(packet)
+        assert len(bench.pushed) >= before
+        bench.ticks(1)
+    assert bench.spoken == [True]
+    assert sum(map(len, bench.pushed)) == pytest.approx(50 * TICK_SAMPLES, abs=2 * TICK_SAMPLES)
+    assert all(len(piece) % TAP_SAMPLES == 0 for piece in bench.pushed)
+    pushed = sum(map(len, bench.pushed))
+    bench.ticks(100)
+    assert bench.spoken == [True, False]
+    assert sum(map(len, bench.pushed)) - pushed < 0.5 * 48_000
+
+
+def test_a_packet_without_an_agent_is_counted() -> None:
+    """Packets before the answer or after the end of a leg change nothing."""
+    bench = Bench()
+    (packet,) = voice(1)
+    bench.core.on_packet(packet)
+    assert bench.core.figures()["core.packets_without_agent"] == 1
+
+
+def test_the_figures_of_several_agent_legs_add_up() -> None:
+    """When a leg is replaced, what the first one received still counts."""
+    bench = Bench()
+    for _ in range(2):
+        bench.connect()
+        for packet in voice(10):
+            bench.core.on_packet(packet)
+            bench.ticks(1)
+        bench.core.detach_agent()
+    assert bench.core.figures()["receive.received"] == 20
+
+
+def test_a_lost_room_hears_nothing_more() -> None:
+    """After the room is detached replies are dropped and counted, not kept."""
+    bench = Bench()
+    bench.connect()
+    bench.core.detach_room()
+    for packet in voice(10):
+        bench.core.on_packet(packet)
+        bench.ticks(1)
+    assert bench.pushed == []
+    assert bench.core.figures()["core.gated_samples"] > 0
