@@ -1,0 +1,176 @@
+"""An engine at the other end of a real pipe, with legs of our own making."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from connector.audio.frames import AudioInputs, MediaPacket
+from connector.base.ends import EndReason
+from connector.engine.engine import Engine, plan_of
+from connector.engine.pipe import ControlPipe
+from connector.engine.watchdog import Watchdog
+from connector.messages.types import (
+    Configure,
+    EndSession,
+    EngineBeat,
+    SessionEnded,
+    SessionState,
+    Shutdown,
+    StartSession,
+    ToControl,
+    ToEngine,
+    decode_to_control,
+    encode,
+)
+from connector.session.legs import LegFactory
+from connector.session.plan import JoinMode, OnHangup
+from tests.unit.test_session import FakeAgent, FakeRoom, World
+
+SHARED = Configure(worker_id="w1", livekit_url="ws://127.0.0.1:1", millis_url="http://127.0.0.1:1", max_sessions=2)
+
+
+def order(session: str, room: str = "lobby") -> StartSession:
+    return StartSession(
+        session_id=session,
+        room=room,
+        trigger="reconcile",
+        agent_id="a1",
+        identity="millis-agent",
+        name="Agent",
+        leave_after_s=10,
+        max_duration_s=600,
+        on_agent_hangup="close_room",
+        reconnect_attempts=1,
+        reconnect_within_s=60,
+        agent_silence_s=30,
+    )
+
+
+class Legs:
+    """Fake legs; one world for each session."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def room_leg(self, inputs: AudioInputs) -> FakeRoom:
+        return self.world.room_leg(inputs)
+
+    def agent_leg(self, on_packet: Callable[[MediaPacket], None]) -> FakeAgent:
+        return self.world.agent_leg(on_packet)
+
+
+class Control:
+    """The other end of the pipe."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+        self.worlds: dict[str, World] = {}
+
+    def legs(self, start: StartSession, _shared: Configure) -> LegFactory:
+        return Legs(self.worlds.setdefault(start.session_id, World()))
+
+    def say(self, message: ToEngine) -> None:
+        self.writer.write(encode(message))
+
+    async def hear(self, wanted: Callable[[ToControl], bool]) -> ToControl:
+        """The next message that fits; beats and other states are passed over."""
+        async with asyncio.timeout(10):
+            while True:
+                message = decode_to_control(await self.reader.readline())
+                if wanted(message):
+                    return message
+
+    async def state(self, session: str, state: str) -> None:
+        await self.hear(lambda m: isinstance(m, SessionState) and (m.session_id, m.state) == (session, state))
+
+    async def ended(self, session: str) -> EndReason:
+        message = await self.hear(lambda m: isinstance(m, SessionEnded) and m.session_id == session)
+        assert isinstance(message, SessionEnded)
+        return message.reason
+
+
+@asynccontextmanager
+async def an_engine() -> AsyncIterator[tuple[Control, "asyncio.Task[None]"]]:
+    ours, theirs = socket.socketpair()
+    reader, writer = await asyncio.open_connection(sock=ours)
+    pipe = await ControlPipe.open(theirs.detach())
+    control = Control(reader, writer)
+    engine = Engine(pipe, Watchdog(), control.legs)
+    running = asyncio.create_task(engine.run())
+    try:
+        yield control, running
+    finally:
+        writer.close()
+        await asyncio.wait_for(running, 10)
+        await pipe.close()
+
+
+async def test_sessions_start_and_end_on_orders() -> None:
+    """A session becomes live on `StartSession` and ends with the reason of `EndSession`; a beat says that we live."""
+    async with an_engine() as (control, _):
+        control.say(SHARED)
+        control.say(order("s1"))
+        await control.state("s1", "live")
+        await control.hear(lambda m: isinstance(m, EngineBeat) and m.sessions == 1)
+        control.say(EndSession(session_id="unknown", reason=EndReason.REQUESTED))
+        control.say(EndSession(session_id="s1", reason=EndReason.RULE_REMOVED))
+        assert await control.ended("s1") is EndReason.RULE_REMOVED
+
+
+async def test_one_too_many_is_refused() -> None:
+    """Past its capacity the engine ends a session as `overloaded` before it begins, and the others go on."""
+    async with an_engine() as (control, _):
+        control.say(SHARED)
+        for number in range(3):
+            control.say(order(f"s{number}", f"room-{number}"))
+        assert await control.ended("s2") is EndReason.OVERLOADED
+        assert "s2" not in control.worlds
+
+
+async def test_a_shutdown_ends_every_call() -> None:
+    """`Shutdown` closes both legs of every session, reports each as drained, and ends the engine."""
+    async with an_engine() as (control, running):
+        control.say(SHARED)
+        control.say(order("s1"))
+        control.say(order("s2", "other"))
+        await control.state("s2", "live")
+        control.say(Shutdown())
+        assert {await control.ended("s1"), await control.ended("s2")} == {EndReason.DRAINED}
+        await asyncio.wait_for(asyncio.shield(running), 10)
+        assert [w.diary[-2:] for w in control.worlds.values()] == [["agent closed", "room closed"]] * 2
+
+
+async def test_an_engine_without_control_closes_its_calls() -> None:
+    """When the pipe ends, every call is closed, the agent first, and the engine ends."""
+    async with an_engine() as (control, running):
+        control.say(SHARED)
+        control.say(order("s1"))
+        await control.state("s1", "live")
+        control.writer.close()
+        await asyncio.wait_for(asyncio.shield(running), 10)
+        assert control.worlds["s1"].diary[-2:] == ["agent closed", "room closed"]
+
+
+def test_a_plan_says_what_the_order_says() -> None:
+    """Every setting of a session's life reaches its plan."""
+    plan = plan_of(order("s1"))
+    assert (plan.session_id, plan.room, plan.join, plan.min_humans) == ("s1", "lobby", JoinMode.HUMAN, 1)
+    assert (plan.leave_after_s, plan.max_duration_s, plan.on_agent_hangup) == (10, 600, OnHangup.CLOSE_ROOM)
+    assert (plan.reconnect_attempts, plan.reconnect_within_s) == (1, 60)
+
+
+async def test_an_order_before_configure_is_a_bug() -> None:
+    """Control must configure first; anything else ends the engine loudly."""
+    ours, theirs = socket.socketpair()
+    _, writer = await asyncio.open_connection(sock=ours)
+    pipe = await ControlPipe.open(theirs.detach())
+    writer.write(encode(order("s1")))
+    with pytest.raises(ExceptionGroup) as caught:
+        await Engine(pipe, Watchdog(), Control(pipe._reader, writer).legs).run()
+    assert "before configure" in repr(caught.value)
+    writer.close()
+    await pipe.close()
