@@ -1,13 +1,15 @@
 """A network in virtual time, and a listener at its end: what the receive path is judged by. No clock, no sockets."""
 
 import functools
+import struct
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from connector.audio.coding import PayloadError
 from connector.audio.frames import RATE_HZ, TICK_SAMPLES, TICK_SECONDS, MediaPacket, Samples
 from connector.audio.opus import OpusEncoder
 from connector.audio.receive import ReceivePath
@@ -140,10 +142,10 @@ def run(path: ReceivePath, arrivals: Iterable[Arrival], *, until: float, phase: 
 
 
 def gaps_ms(audio: Samples, *, longer_than_ms: int = 60) -> list[int]:
-    """The audible gaps: stretches of near-silence (below -50 dBFS) longer than 60 ms, each in ms."""
+    """The audible gaps: stretches of near-silence (below -50 dBFS) longer than 60 ms before the end, in ms."""
     windows = audio[: len(audio) // WINDOW * WINDOW].reshape(-1, WINDOW)
     found, length = [], 0
-    for quiet in [*(loudness(windows) < QUIET_RMS), False]:
+    for quiet in np.trim_zeros(loudness(windows) < QUIET_RMS, "b"):
         if quiet:
             length += 10
             continue
@@ -151,3 +153,70 @@ def gaps_ms(audio: Samples, *, longer_than_ms: int = 60) -> list[int]:
             found.append(length)
         length = 0
     return found
+
+
+class MarkedDecoder:
+    """A codec whose packets tell which one they are: a cheap stand-in where the sound itself does not matter.
+
+    Packet n (`marked`) decodes to samples of value n + 1; what is restored has the number of the packet before;
+    what is concealed is 0.
+    """
+
+    clock_hz = RATE_HZ
+    quantum = 120
+
+    def __init__(self, *, fec: bool = True) -> None:
+        self._fec = fec
+
+    def packet_samples(self, payload: bytes) -> int:
+        return 0 if len(payload) != 4 else struct.unpack(">HH", payload)[1]
+
+    def spare_samples(self, payload: bytes) -> int:
+        return self.packet_samples(payload) if self._fec else 0
+
+    def decode(self, payload: bytes) -> Samples:
+        number, samples = struct.unpack(">HH", payload)
+        if number == UNDECODABLE:
+            raise PayloadError("decoding a marked packet: it is the bad one")
+        return np.full(samples, number + 1, dtype=np.int16)
+
+    def restore(self, next_payload: bytes, samples: int) -> Samples:
+        return np.full(samples, struct.unpack(">HH", next_payload)[0], dtype=np.int16)
+
+    def conceal(self, samples: int) -> Samples:
+        return np.zeros(samples, dtype=np.int16)
+
+    def reset(self) -> None:
+        pass
+
+
+UNDECODABLE = 9_999
+
+
+def marked(number: int, *, samples: int = TICK_SAMPLES, ssrc: int = 7, payload: bytes | None = None) -> MediaPacket:
+    """Packet `number` of a stream for the `MarkedDecoder`; sequence number and timestamp wrap."""
+    data = struct.pack(">HH", number % UNDECODABLE, samples) if payload is None else payload
+    return MediaPacket(number & 0xFFFF, number * samples & 0xFFFFFFFF, ssrc, data)
+
+
+def marked_stream(count: int, *, samples: int = TICK_SAMPLES) -> list[Arrival]:
+    """A stream of marked packets, each as its audio is complete."""
+    return [((index + 1) * samples / RATE_HZ, marked(index, samples=samples)) for index in range(count)]
+
+
+def shifted(
+    sent: Iterable[Arrival], *, seconds: float = 0.0, numbers: int = 0, timestamps: int = 0, ssrc: int | None = None
+) -> list[Arrival]:
+    """The same packets later, or under other numbers."""
+    return [
+        (
+            at + seconds,
+            replace(
+                packet,
+                sequence_number=(packet.sequence_number + numbers) & 0xFFFF,
+                timestamp=(packet.timestamp + timestamps) & 0xFFFFFFFF,
+                ssrc=packet.ssrc if ssrc is None else ssrc,
+            ),
+        )
+        for at, packet in sent
+    ]

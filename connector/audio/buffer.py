@@ -55,7 +55,6 @@ class ClockedBuffer:
         self._variation = variation
         self._figures = figures
         self._waiting = False
-        self._wait = 0.0
         self._high_ticks = 0
         self._low_ticks = 0
 
@@ -67,7 +66,6 @@ class ClockedBuffer:
         """Take over from cut-through, or go on with another stream."""
         self._waiting = not self._renderer.started
         self._high_ticks = self._low_ticks = 0
-        self._wait = 0.0
 
     def tick(self, now: float, target: float) -> Samples:
         """Audio for one tick.
@@ -136,8 +134,6 @@ class ClockedBuffer:
             return not self._waiting
         elif gap < 0 and self.delay(now) - gap / RATE_HZ <= target:
             self._renderer.forgive()
-        if not missing:
-            self._wait = now - self._variation.due(head.start)
         self._play()
         return True
 
@@ -149,21 +145,22 @@ class ClockedBuffer:
     def _steer(self, now: float, target: float) -> None:
         """Bring the delay nearer to the target, unheard.
 
-        Packets end anywhere within a tick, so one is needed up to a tick before its first sample is played. `_wait` is
-        the delay that the packets themselves are given, and moves in whole ticks; what the line holds beyond this tick
-        comes on top, and can be left out without giving them less.
+        Packets end anywhere within a tick, so one is needed up to a tick before its first sample is played. What the
+        line holds beyond whole ticks is therefore of no use to the packets: it can be left out without giving them
+        less time, which moves in whole ticks.
         """
-        if self._wait < target - _TOLERANCE_S:
+        delay, useless = self.delay(now), len(self._line) % TICK_SAMPLES
+        wait = delay - useless / RATE_HZ
+        if wait < target - _TOLERANCE_S:
             self._high_ticks = 0
             self._low_ticks += 1
             self._linger()
             return
         self._low_ticks = 0
-        excess = self.delay(now) - target
+        excess = delay - target
         self._high_ticks = self._high_ticks + 1 if excess > _TOLERANCE_S else 0
         if self._high_ticks >= _SETTLE_TICKS or excess > _FAR_S:
-            spare = self._wait - TICK_SECONDS >= target - _TOLERANCE_S
-            self._hurry(excess, MAX_LAG if spare else len(self._line) - TICK_SAMPLES)
+            self._hurry(excess, MAX_LAG if wait - TICK_SECONDS >= target - _TOLERANCE_S else useless)
 
     def _hurry(self, excess: float, most: int) -> None:
         """Leave a little out: whatever is there in silence, a pitch period in speech."""

@@ -31,6 +31,8 @@ class Held:
         samples: Length of its audio in 48 kHz samples; 0 for a packet without payload.
         payload: The payload; empty for a padding-only packet.
         fresh: Whether it begins a new stream.
+        newest: Whether it is the furthest in its stream so far.
+        leap: Whether its timestamp stands still or goes back although its number goes on.
     """
 
     number: int
@@ -38,6 +40,8 @@ class Held:
     samples: int
     payload: bytes
     fresh: bool = False
+    newest: bool = True
+    leap: bool = False
 
 
 class Standing(Enum):
@@ -89,10 +93,12 @@ class Stream:
             self._start *= self._scale
         number = self._number + _signed(packet.sequence_number - self._number, 16)
         start = self._start + _signed(packet.timestamp - self._timestamp, 32) * self._scale
-        if number >= self._number and packet.payload:
+        newest = number > self._number or fresh
+        leap = newest and not fresh and start <= self._start and bool(packet.payload)
+        if newest and packet.payload:
             self._timestamp, self._start = packet.timestamp, start
         self._number = max(self._number, number)
-        return Held(number, start, samples, packet.payload, fresh)
+        return Held(number, start, samples, packet.payload, fresh, newest, leap)
 
     def _takes_over(self, packet: MediaPacket) -> bool | None:
         """Whether a packet begins a new stream; None when it is to be ignored."""

@@ -90,8 +90,8 @@ class ReceivePath:
         held = self._accept(packet)
         if held is None:
             return []
-        if held.fresh:
-            self._begin_stream()
+        if held.fresh or held.leap or (held.payload and held.newest and self._variation.leaps(held.start, now)):
+            self._begin_anew(held)
         standing = self._order.put(held)
         if standing is Standing.REFUSED or not held.payload:
             return []
@@ -135,9 +135,13 @@ class ReceivePath:
             return None
         return self._stream.place(packet, samples)
 
-    def _begin_stream(self) -> None:
-        """Let the stream before run out, and forget what was known about it."""
+    def _begin_anew(self, held: Held) -> None:
+        """Let what was held run out, and forget what was known: another stream, or timestamps that leapt."""
         self._buffer.drain()
+        if held.fresh:
+            self._decoder.reset()
+        else:
+            self.figures.timestamp_leaps += 1
         self._order.restart()
         self._variation.restart()
         self._renderer.restart()
@@ -146,7 +150,7 @@ class ReceivePath:
     def _judge(self, held: Held, standing: Standing, now: float) -> None:
         """See how late a packet is, and whether waiting for the likes of it would help."""
         late_by = self._variation.add(held.start, now)
-        if late_by > CAP_S and self._renderer.exhausted:
+        if held.newest and late_by > CAP_S and self._renderer.exhausted:
             # The sender paused without letting its timestamps go on, as far as one packet can tell.
             self._variation.restart()
             late_by = self._variation.add(held.start, now)
@@ -201,6 +205,7 @@ class ReceivePath:
         if not len(samples):
             return []
         self._backlog.add(len(samples), now)
-        start = self._renderer.cursor - len(self._line) - len(samples)
-        self.figures.delay_ms = (now - self._variation.due(start)) * 1000
+        if self._renderer.started:
+            start = self._renderer.cursor - len(self._line) - len(samples)
+            self.figures.delay_ms = (now - self._variation.due(start)) * 1000
         return [samples]

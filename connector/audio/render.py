@@ -15,7 +15,8 @@ from connector.audio.order import Held
 MAX_CONCEALED = 5 * TICK_SAMPLES
 """Five frames, 100 ms: then a made-up sound is worse than none (NetEQ fades within the same time)."""
 _FULL = 2 * TICK_SAMPLES
-"""The first two frames of a concealment stay as the decoder makes them; the rest fades to nothing."""
+"""The first two frames of a concealment stay as the decoder makes them; the rest fades to nothing, which libopus' own
+concealment does not: it goes over to the background noise that it believes to have heard."""
 _RISE = 5 * SAMPLES_PER_MS
 """How long a faded sound takes to come back."""
 _JOIN = 5 * SAMPLES_PER_MS // 2
@@ -55,8 +56,7 @@ class Renderer:
         return self.concealed >= MAX_CONCEALED
 
     def restart(self) -> None:
-        """Another stream begins: its first packet is played whatever its timestamp."""
-        self._decoder.reset()
+        """The timestamps begin anew: the next packet is played whatever its own."""
         self.started = False
         self._broken = True
         self._explain(lost=False)
@@ -79,12 +79,11 @@ class Renderer:
         gap = held.start - self.cursor
         self._explain(lost=missing > 0 or gap <= 0)
         if held.start < self._real_end:
-            self._figures.timestamp_leaps += 1
             self._jump(held.start)
         elif gap > 0:
             if missing:
                 self._bridge(held, gap)
-            self._jump(held.start)
+            self._jump(max(self.cursor, held.start))
         self._figures.lost += missing if gap > 0 or self.concealed else 0
         overlap = max(0, self.cursor - held.start)
         try:
@@ -107,10 +106,10 @@ class Renderer:
         """Make audio up, as far as that goes on.
 
         Args:
-            samples: How much; less is made when the concealment is exhausted.
+            samples: How much at least, up to what the decoder makes at a time; less when the concealment is exhausted.
         """
-        count = min(samples, MAX_CONCEALED - self.concealed)
-        count -= count % self._decoder.quantum
+        quantum = self._decoder.quantum
+        count = min(-(-samples // quantum) * quantum, MAX_CONCEALED - self.concealed)
         if count > 0:
             made = self._fade(self._decoder.conceal(count))
             self.concealed += count

@@ -27,19 +27,21 @@ class DelayVariation:
 
     Attributes:
         quickest: The smallest transit seen, in seconds: audio with timestamp t is due at `quickest` + t / 48,000.
-        leaps: How often the timestamps went on elsewhere, by the transits.
     """
 
     def __init__(self) -> None:
         self._seen: deque[tuple[float, float]] = deque()
         self._sorted: list[float] = []
         self.quickest = 0.0
-        self.leaps = 0
 
     def restart(self) -> None:
         """Forget everything: the next packet stands for no delay."""
         self._seen.clear()
         self._sorted.clear()
+
+    def leaps(self, start: int, now: float) -> bool:
+        """Whether a timestamp cannot belong with those before: far too early, or late beyond reason."""
+        return bool(self._sorted) and not -CAP_S <= now - start / RATE_HZ - self._sorted[0] <= _LEAP_S
 
     def add(self, start: int, now: float) -> float:
         """Take note of one packet.
@@ -54,9 +56,6 @@ class DelayVariation:
         transit = now - start / RATE_HZ
         while self._seen and (self._seen[0][0] < now - WINDOW_S or len(self._seen) >= _MAX_SEEN):
             self._sorted.pop(bisect_left(self._sorted, self._seen.popleft()[1]))
-        if self._sorted and not -CAP_S <= transit - self._sorted[0] <= _LEAP_S:
-            self.leaps += 1
-            self.restart()
         self._seen.append((now, transit))
         insort(self._sorted, transit)
         self.quickest = self._sorted[0]
@@ -70,10 +69,10 @@ class DelayVariation:
         """How long after `due` to play, in seconds, so that 97 % of the packets are there.
 
         Args:
-            packet_samples: Length of a packet. One more packet is waited for, so that what is lost can be restored
-                from the one behind it.
+            packet_samples: Length of a packet. One more packet, or tick, is waited for, so that what is lost can be
+                restored from the one behind it.
         """
-        wait = packet_samples / RATE_HZ
+        wait = max(packet_samples / RATE_HZ, TICK_SECONDS)
         shortest = wait + (MIN_FRAMES - 1) * TICK_SECONDS
         if not self._sorted:
             return min(shortest, CAP_S)
