@@ -105,7 +105,9 @@ class ClockedBuffer:
             position = position if head is None else head.start
         if now - self._variation.due(position) <= CAP_S + TICK_SECONDS or (head is None and not len(self._line)):
             return
+        before = len(self._line)
         self._line.skip(round((self.delay(now) - target) * RATE_HZ))
+        self._figures.skipped_samples += before - len(self._line)
         while head is not None and self._variation.due(head.start + head.samples) <= now - target:
             self._order.drop()
             head = self._order.head()

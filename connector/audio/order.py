@@ -170,7 +170,11 @@ class Order:
             self._held[number] = held
         else:
             self._empty.add(number)
-        self._bound()
+        self._pass_empty()
+        if len(self._empty) > _MAX_HELD:
+            self._empty.remove(min(self._empty))
+        if len(self._held) > _MAX_HELD:
+            self.drop()
         return Standing.TAKEN
 
     def head(self) -> Held | None:
@@ -192,7 +196,7 @@ class Order:
         self._missed.extend(passed for passed in skipped if passed not in self._empty)
         self._empty = {later for later in self._empty if later > number}
         self._next = number + 1
-        self._bound()
+        self._pass_empty()
         return self._held.pop(number)
 
     def drop(self) -> None:
@@ -200,12 +204,8 @@ class Order:
         self.pop()
         self._figures.dropped += 1
 
-    def _bound(self) -> None:
-        """Let empty packets go whose turn it is, and the oldest where there are too many."""
+    def _pass_empty(self) -> None:
+        """Empty packets whose turn it is go."""
         while self._next in self._empty:
             self._empty.remove(self._next)
             self._next += 1
-        if len(self._empty) > _MAX_HELD:
-            self._empty.remove(min(self._empty))
-        if len(self._held) > _MAX_HELD:
-            self.drop()
