@@ -5,8 +5,10 @@ comes; a `Recording` is what comes out, and can be saved as a WAV beside a small
 """
 
 import json
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 
@@ -17,6 +19,9 @@ from connector.practice.sound import read_wav, write_wav
 _RESYNC_S = 0.08
 """A delivery this much after the end of the recording so far is placed at its time, with silence before it: more than
 any scheduling delay of an unbroken stream, less than a pause between words."""
+_RECENT = 25
+_MOST_BEGINS = 3_000
+"""Deliveries that a stretch is placed by: the newest half minute of them and more."""
 MAX_SECONDS = 600.0
 """Longest recording kept in memory: 58 MB."""
 
@@ -72,41 +77,76 @@ class Recording:
 
 
 class Recorder:
-    """Collects audio as it comes, on one time axis, without bound on pauses but with one on length.
+    """Collects audio as it comes, on one time axis.
 
-    An unbroken stream is laid end to end, whatever the jitter of its delivery; after a pause the next samples are
-    placed at the time they came. What lies beyond `max_seconds` is counted in `dropped_samples` and not kept.
+    An unbroken stream is laid end to end and placed where most of its deliveries say, so that one that came early or
+    late does not move it; after a pause the next samples begin anew at their own time. What lies beyond `max_seconds`
+    from the beginning is counted in `dropped_samples` and not kept.
     """
 
     def __init__(self, max_seconds: float = MAX_SECONDS) -> None:
-        self._blocks: list[Samples] = []
-        self._length = 0
+        self._stretches: list[_Stretch] = []
         self._limit = round(max_seconds * RATE_HZ)
-        self._start: float | None = None
         self.dropped_samples = 0
 
     def write(self, samples: Samples, at: float) -> None:
         """Append a copy of `samples`, whose first one belongs to the monotonic time `at`."""
-        if self._start is None:
-            self._start = at
-        behind = at - (self._start + self._length / RATE_HZ)
-        if behind > _RESYNC_S:
-            self._keep(np.zeros(min(round(behind * RATE_HZ), self._limit - self._length), dtype=np.int16))
-        self._keep(samples.copy())
-
-    def _keep(self, block: Samples) -> None:
-        room = self._limit - self._length
-        self.dropped_samples += max(0, len(block) - room)
-        block = block[:room]
-        if len(block):
-            self._blocks.append(block)
-            self._length += len(block)
+        stretch = self._stretches[-1] if self._stretches else None
+        if stretch is None or at - stretch.end > _RESYNC_S:
+            stretch = _Stretch(at)
+            self._stretches.append(stretch)
+        first = round((stretch.first_at - self._stretches[0].first_at) * RATE_HZ) + stretch.length
+        kept = max(0, min(len(samples), self._limit - first))
+        self.dropped_samples += len(samples) - kept
+        if kept:
+            stretch.add(samples[:kept].copy(), at)
+        elif not stretch.length and len(self._stretches) > 1:
+            self._stretches.pop()
 
     def recording(self) -> Recording | None:
-        """What was collected so far, or None when nothing was."""
-        if self._start is None:
+        """What was collected so far, or None when nothing was written."""
+        if not self._stretches:
             return None
-        if len(self._blocks) > 1:
-            self._blocks = [np.concatenate(self._blocks)]
-        samples = self._blocks[0] if self._blocks else np.zeros(0, dtype=np.int16)
-        return Recording(samples, self._start)
+        start = self._stretches[0].begin
+        parts: list[Samples] = []
+        length = 0
+        for stretch in self._stretches:
+            gap = max(0, round((stretch.begin - start) * RATE_HZ) - length)
+            parts += [np.zeros(gap, dtype=np.int16), stretch.samples()]
+            length += gap + stretch.length
+        return Recording(np.concatenate(parts)[: self._limit], start)
+
+
+class _Stretch:
+    """Audio without a pause in it."""
+
+    def __init__(self, at: float) -> None:
+        self.length = 0
+        self.first_at = at
+        self._blocks: list[Samples] = []
+        self._begins: deque[float] = deque([at], maxlen=_MOST_BEGINS)
+        self._recent: deque[float] = deque([at], maxlen=_RECENT)
+
+    @property
+    def begin(self) -> float:
+        """When it began, by the median of what its deliveries say."""
+        return median(self._begins)
+
+    @property
+    def end(self) -> float:
+        """The time just after its last sample, by its newest deliveries: a stream may slip slowly."""
+        return median(self._recent) + self.length / RATE_HZ
+
+    def add(self, block: Samples, at: float) -> None:
+        """Append a block that belongs to the time `at`."""
+        if self.length:
+            self._begins.append(at - self.length / RATE_HZ)
+            self._recent.append(at - self.length / RATE_HZ)
+        self._blocks.append(block)
+        self.length += len(block)
+
+    def samples(self) -> Samples:
+        """All of it; the blocks are joined for good, so that asking often stays cheap."""
+        if len(self._blocks) != 1:
+            self._blocks = [np.concatenate([np.zeros(0, dtype=np.int16), *self._blocks])]
+        return self._blocks[0]

@@ -252,7 +252,7 @@ class Speaker:
 async def _record(stream: rtc.AudioStream, recorder: Recorder) -> None:
     async for event in stream:
         samples = np.frombuffer(event.frame.data, np.int16)
-        recorder.write(samples, time.monotonic() - len(samples) / RATE_HZ)
+        recorder.write(samples, time.monotonic())  # a sample's time is its frame's arrival plus its offset in it
 
 
 def _cut(samples: Samples, *, repeat: bool) -> Iterator[Samples]:

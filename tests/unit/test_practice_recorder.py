@@ -33,6 +33,24 @@ def test_an_unbroken_stream_is_laid_end_to_end_whatever_its_jitter() -> None:
     assert recorded(recorder).start == 5.0
 
 
+def test_the_first_delivery_does_not_decide_where_it_stands() -> None:
+    """A stream whose first frame came 70 ms late, or early, is placed where all the others say."""
+    for first in (5.07, 4.94):
+        recorder = Recorder()
+        for index in range(50):
+            recorder.write(frame(index), first if index == 0 else 5.0 + index * 0.02)
+        assert recorded(recorder).start == pytest.approx(5.0)
+        assert recorded(recorder).seconds == pytest.approx(1.0)
+
+
+def test_a_stream_that_slips_slowly_stays_whole() -> None:
+    """A sender whose clock is 0.1 % slow leaves no holes in two minutes."""
+    recorder = Recorder()
+    for index in range(6_000):
+        recorder.write(frame(1), 5.0 + index * 0.020_02)
+    assert recorded(recorder).seconds == pytest.approx(120.0)
+
+
 def test_after_a_pause_audio_stands_at_its_own_time() -> None:
     """One second without deliveries is one second of silence."""
     recorder = Recorder()
