@@ -7,7 +7,7 @@ so what is pushed is encoded at once and barge-in is heard at once.
 
 import asyncio
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
 import structlog
@@ -35,6 +35,41 @@ class Line(Protocol):
     def send(self, frame: Samples) -> bool:
         """Publish a frame; False when it was refused."""
 
+    def close(self) -> None:
+        """Send nothing more."""
+
+
+class _Rights(Protocol):
+    @property
+    def can_publish(self) -> bool: ...
+    @property
+    def can_publish_sources(self) -> Collection[int]: ...
+
+
+class _Published(Protocol):
+    @property
+    def sid(self) -> str: ...
+    @property
+    def muted(self) -> bool: ...
+
+
+class Publisher(Protocol):
+    """What is used of `rtc.LocalParticipant`."""
+
+    @property
+    def permissions(self) -> _Rights:
+        """What we may do."""
+
+    @property
+    def track_publications(self) -> Mapping[str, object]:
+        """Our publications, by sid."""
+
+    async def publish_track(self, track: rtc.LocalTrack, options: rtc.TrackPublishOptions) -> _Published:
+        """Publish a track."""
+
+    async def unpublish_track(self, track_sid: str) -> None:
+        """Take a publication back."""
+
 
 class AwaitedLine:
     """The public way: each frame is awaited by a task of ours; at most 200 ms wait, then the oldest is dropped."""
@@ -51,9 +86,12 @@ class AwaitedLine:
         self._there.set()
         return not self._task.done()
 
-    async def close(self) -> None:
-        """End the task."""
+    def close(self) -> None:
+        """End the task; a capture under way is completed by the native side alone."""
         self._task.cancel()
+
+    async def wait_closed(self) -> None:
+        """Wait for the task."""
         await asyncio.wait({self._task})
 
     async def _run(self) -> None:
@@ -81,7 +119,7 @@ class ReplyTrack:
         self._figures = figures
         self._source = rtc.AudioSource(RATE_HZ, 1, queue_size_ms=0)
         self._line: Line = CaptureLine(self._source) if direct else AwaitedLine(self._source)
-        self._publication: rtc.LocalTrackPublication | None = None
+        self._publication: _Published | None = None
         self._failures = 0
         self._try_at = 0.0
 
@@ -104,7 +142,7 @@ class ReplyTrack:
             else:
                 self._figures.push_failures += 1
 
-    async def keep(self, participant: rtc.LocalParticipant, now: float) -> None:
+    async def keep(self, participant: Publisher, now: float) -> None:
         """Publish, or take back, according to what we may do and what is there.
 
         A track that we may no longer publish is gone at the server without an event. The SDK goes on to hold it and
@@ -126,11 +164,12 @@ class ReplyTrack:
     async def close(self) -> None:
         """Publish nothing more and free the source. Idempotent."""
         self._publication = None
+        self._line.close()
         if isinstance(self._line, AwaitedLine):
-            await self._line.close()
+            await self._line.wait_closed()
         await self._source.aclose()
 
-    async def _publish(self, participant: rtc.LocalParticipant, now: float) -> None:
+    async def _publish(self, participant: Publisher, now: float) -> None:
         track = rtc.LocalAudioTrack.create_audio_track(TRACK_NAME, self._source)
         options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
         try:
@@ -145,7 +184,7 @@ class ReplyTrack:
         self._failures = 0
         self._figures.publishes += 1
 
-    async def _withdraw(self, participant: rtc.LocalParticipant, publication: rtc.LocalTrackPublication) -> None:
+    async def _withdraw(self, participant: Publisher, publication: _Published) -> None:
         self._publication = None
         if publication.sid not in participant.track_publications:
             return

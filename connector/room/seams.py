@@ -31,12 +31,12 @@ from livekit.rtc._ffi_client import FfiClient, FfiHandle, FfiQueue
 from livekit.rtc._proto import ffi_pb2
 from livekit.rtc.version import __version__ as sdk_version
 
-from connector.audio.frames import RATE_HZ, TAP_SAMPLES
+from connector.audio.frames import RATE_HZ, TAP_SAMPLES, Samples
 from connector.base.errors import UnavailableError
-from connector.room.tap import CAPTURE_ID, CaptureLine, switchboard, wait_for_capture
+from connector.room.tap import CAPTURE_ID, CaptureLine, TapStream, switchboard
 
 TESTED_MINOR = "1.2."
-_CAPTURE_S = 1.0
+_LOOPS, _LOOP_S = 50, 0.02
 _CONNECT_S = 5.0
 
 
@@ -238,7 +238,7 @@ def check_seams() -> tuple[str, ...]:
 
 
 async def try_seams() -> tuple[SeamProblem, ...]:
-    """Check every seam by name, and use those that need no server: a capture, and a join that nobody answers.
+    """Check every seam by name, and use them without a server: a frame in and out again, a join that nobody answers.
 
     Returns:
         The problems, each with what happens instead; empty when all is well. Takes some 50 ms.
@@ -246,20 +246,41 @@ async def try_seams() -> tuple[SeamProblem, ...]:
     problems = list(shape_problems())
     if any(problem.seam == "library" for problem in problems):
         return tuple(problems)
-    if not await _captures():
-        problems.append(SeamProblem("capture", "a captured frame was never completed", _PUBLIC_CAPTURE))
+    if not await _loops_back():
+        problems.append(
+            SeamProblem("tap", "a captured frame did not come back", f"{_PUBLIC_STREAM}; {_PUBLIC_CAPTURE}")
+        )
     if not await _joins_once():
         problems.append(SeamProblem("join_retries", "a join went past the place where retries are turned off", None))
     return tuple(problems)
 
 
-async def _captures() -> bool:
+async def _loops_back() -> bool:
+    """Whether a frame that goes into a source comes out of a tap on its track, bit by bit.
+
+    It is sent until it is heard: the very first one may come before the track has its sink.
+    """
+    frame = np.arange(TAP_SAMPLES, dtype=np.int16)
     source = rtc.AudioSource(RATE_HZ, 1, queue_size_ms=0)
+    heard = threading.Event()
+
+    def listen(samples: Samples) -> None:
+        if np.array_equal(samples, frame):
+            heard.set()
+
+    track = rtc.LocalAudioTrack.create_audio_track("loop", source)
+    stream = TapStream(track, listen)
+    line = CaptureLine(source)
     try:
-        await asyncio.to_thread(wait_for_capture, 0)
-        sent = CaptureLine(source).send(np.zeros(TAP_SAMPLES, np.int16))
-        return sent and await asyncio.to_thread(wait_for_capture, _CAPTURE_S)
+        for _ in range(_LOOPS):
+            if not line.send(frame):
+                break
+            if await asyncio.to_thread(heard.wait, _LOOP_S):
+                return True
+        return False
     finally:
+        line.close()
+        stream.close()
         await source.aclose()
 
 

@@ -1,0 +1,48 @@
+"""What a failed join says. The joins themselves are in the e2e tests."""
+
+import pytest
+from livekit import rtc
+
+from connector.base.ends import EndReason
+from connector.room.joining import explain
+
+JWT = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJpc3MiOiJrZXkifQ.c2lnbmF0dXJl"
+REFUSED, LATER = EndReason.LIVEKIT_REJECTED, EndReason.LIVEKIT_UNREACHABLE
+
+
+@pytest.mark.parametrize(
+    ("text", "reason", "remedy"),
+    [
+        ("client error: 401 Unauthorized - invalid API key: k", REFUSED, "check the key"),
+        (f"client error: 401 Unauthorized - invalid token: {JWT}, signature is invalid", REFUSED, "check the secret"),
+        (f"client error: 401 Unauthorized - invalid token: {JWT}, token is expired", REFUSED, "this machine's clock"),
+        ("client error: 404 Not Found - requested room does not exist", REFUSED, "auto_create is off"),
+        ("client error: 404 Not Found - 404 page not found", REFUSED, "no path"),
+        ("client error: 400 Bad Request - no room name", REFUSED, "the room's name"),
+        ("client error: 403 Forbidden", REFUSED, "the key's rights"),
+        ("client error: 429 Too Many Requests", LATER, "try later"),
+        ("server error: 500 Internal Server Error", LATER, "500"),
+        ("500 Internal Server Error", LATER, "is full"),
+        ("failed to parse the url: relative URL without a base", REFUSED, "wss://host"),
+        ("transport connection error: IO error: Connection refused (os error 111)", LATER, "the server runs"),
+        ("transport connection error: IO error: failed to lookup address information", LATER, "cannot be resolved"),
+        ("transport connection error: IO error: received corrupt message of type X", REFUSED, "begin with ws://"),
+        ("transport timed out", LATER, "no answer in time"),
+        ("something nobody has seen", LATER, "something nobody has seen"),
+    ],
+)
+def test_a_failed_join_is_one_line_with_a_remedy(text: str, reason: EndReason, remedy: str) -> None:
+    """Each failure is named with what to do; only those that may pass by themselves are worth another try."""
+    error = explain(rtc.ConnectError(f"engine: signal failure: {text}"), "wss://user:pass@livekit.example.com")
+    assert error.reason is reason
+    assert error.retryable == (reason is LATER)
+    assert remedy in str(error)
+    assert "livekit.example.com" in str(error)
+    assert "\n" not in str(error)
+    assert "eyJ" not in str(error)
+    assert "pass" not in str(error).replace("passed", "")
+
+
+def test_any_other_exception_is_explained_too() -> None:
+    """An error that is no ConnectError and has no text is named by its type."""
+    assert "RuntimeError" in str(explain(RuntimeError(), "wss://livekit.example.com"))
