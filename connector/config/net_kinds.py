@@ -11,11 +11,18 @@ from connector.config.kinds import Kind, Text, as_scalar, one_of
 from connector.config.nodes import found
 
 _MAX_URL = 1024
-_HOST = re.compile(r"[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]")
-_ADDRESS = re.compile(r"(?P<host>[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):(?P<port>[0-9]{1,5})")
+_NAME = r"(?=[^:/?]{1,253}(?:[:/?]|$))(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?"
+"""A host name in ASCII, or an IPv4 address; resolvers take offence at empty and long labels (RFC 1035 §2.3.4)."""
+_IPV6 = r"\[[0-9A-Fa-f:.]{2,45}\]"
+_HOST = re.compile(f"{_NAME}|{_IPV6}")
+_ADDRESS = re.compile(f"(?P<host>{_NAME}|{_IPV6}):(?P<port>[0-9]{{1,5}})")
 _ICE = re.compile(
-    r"stuns?:(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?"
-    r"|turns?:(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?(?:\?transport=(?:udp|tcp))?"
+    f"(?:stuns?:(?:{_NAME}|{_IPV6})(?::(?P<stun>[0-9]{{1,5}}))?"
+    f"|turns?:(?:{_NAME}|{_IPV6})(?::(?P<turn>[0-9]{{1,5}}))?(?:\\?transport=(?:udp|tcp))?)"
+)
+_ICE_SCHEMA = (
+    r"^(stuns?:([A-Za-z0-9._-]+|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?"
+    r"|turns?:([A-Za-z0-9._-]+|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?(\?transport=(udp|tcp))?)$"
 )
 _MAX_PORT = 65_535
 _PLAIN = frozenset({"http", "ws"})
@@ -123,12 +130,13 @@ class IceUrl(Kind[str]):
 
     def _read(self, value: object) -> str:
         scalar = as_scalar(value)
-        if scalar is None or not _ICE.fullmatch(scalar.text):
+        match = _ICE.fullmatch(scalar.text) if scalar else None
+        if match is None or not 0 < int(match["stun"] or match["turn"] or 1) <= _MAX_PORT:
             raise self.refuse(Check.ICE_URL, value)
-        return scalar.text
+        return match[0]
 
     def _schema(self) -> dict[str, Any]:
-        return {"type": "string", "pattern": f"^({_ICE.pattern.replace('(?:', '(')})$"}
+        return {"type": "string", "pattern": _ICE_SCHEMA}
 
 
 @dataclass(frozen=True)

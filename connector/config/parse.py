@@ -6,7 +6,7 @@ anchor, a tag, a key that occurs twice) is noted and read on, so that all proble
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -185,32 +185,40 @@ def _syntax_problem(error: yaml.MarkedYAMLError, text: str, name: str) -> Proble
     if "\t" in indent:
         place = Place(name, line_number + 1, indent.index("\t") + 1)
         return Problem(Check.TAB, place, (), "found a tab in the indentation: indent with spaces")
+    here = Place(name, line_number + 1, column + 1)
     if line[column : column + 1] == "\t":
-        place = Place(name, line_number + 1, column + 1)
-        return Problem(Check.TAB, place, (), "found a tab where a value should begin: use spaces")
+        return Problem(Check.TAB, here, (), "found a tab where a value should begin: use spaces")
     context, problem = error.context or "", error.problem or ""
-    for words, explain in _EXPLANATIONS:
-        if words in context and opened is not None:
-            place = Place(name, opened.line + 1, opened.column + 1)
-            return Problem(Check.SYNTAX, place, (), explain(""))
+    for words, sentence in _HERE:
         if words in problem:
-            place = Place(name, line_number + 1, column + 1)
-            return Problem(Check.SYNTAX, place, (), explain(line[column : column + 1]))
-    place = Place(name, line_number + 1, column + 1)
-    return Problem(Check.SYNTAX, place, (), f"is not YAML: {redact(problem)}")
+            return Problem(Check.SYNTAX, here, (), sentence.format(character=line[column : column + 1] or "this"))
+    for words, sentence in _AT_OPENING:
+        if words in context and opened is not None:
+            return Problem(Check.SYNTAX, Place(name, opened.line + 1, opened.column + 1), (), sentence)
+    for words, sentence in _IN_BLOCK:
+        if words in context and opened is not None:
+            return Problem(Check.SYNTAX, here, (), sentence.format(line=opened.line + 1))
+    return Problem(Check.SYNTAX, here, (), f"is not YAML: {redact(problem)}")
 
 
-_EXPLANATIONS: tuple[tuple[str, Callable[[str], str]], ...] = (
-    ("unknown escape", lambda _: 'a backslash in "…" must begin a known escape: write \\\\, or use single quotes'),
-    ("quoted scalar", lambda _: "the text that begins here has no closing quote"),
-    ("flow sequence", lambda _: "the [ that opens here is not closed, or a comma is missing"),
-    ("flow mapping", lambda _: "the { that opens here is not closed, or a comma is missing"),
-    ("mapping values are not allowed", lambda _: "a colon stands where no key can be: check the indentation, or quote"),
-    ("cannot start any token", lambda c: f"a value cannot begin with {c or 'this'}: put it in quotes"),
-    ("block mapping", lambda _: "is not part of the mapping that begins here: check the indentation"),
-    ("block collection", lambda _: "is not part of the list that begins here: check the indentation"),
-    ("simple key", lambda _: "a key must be followed by a colon and a space"),
+_HERE = (
+    ("unknown escape", 'a backslash in "…" must begin a known escape: write \\\\, or use single quotes'),
+    ("mapping values are not allowed", "a colon stands where no key can be: check the indentation, or quote"),
+    ("cannot start any token", "a value cannot begin with {character}: put it in quotes"),
 )
+"""What libyaml and PyYAML call the problem, and what a user is told, where it is."""
+_AT_OPENING = (
+    ("quoted scalar", "the text that begins here has no closing quote"),
+    ("flow sequence", "the [ that opens here is not closed, or a comma is missing"),
+    ("flow mapping", "the { that opens here is not closed, or a comma is missing"),
+    ("simple key", "a key must be followed by a colon and a space"),
+)
+"""What they were reading, where the mistake is at its beginning."""
+_IN_BLOCK = (
+    ("block mapping", "does not belong to the mapping that begins in line {line}: check the indentation"),
+    ("block collection", "does not belong to the list that begins in line {line}: check the indentation"),
+)
+"""What they were reading, where the mistake is where they stopped."""
 
 
 def _place_at(text: str, offset: int, name: str) -> Place:
