@@ -208,6 +208,7 @@ _HERE = (
 )
 """What libyaml and PyYAML call the problem, and what a user is told, where it is."""
 _AT_OPENING = (
+    ("scanning an a", "* and & have a meaning of their own in YAML: put the text in quotes"),
     ("quoted scalar", "the text that begins here has no closing quote"),
     ("flow sequence", "the [ that opens here is not closed, or a comma is missing"),
     ("flow mapping", "the { that opens here is not closed, or a comma is missing"),

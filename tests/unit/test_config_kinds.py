@@ -65,7 +65,12 @@ def test_a_value_is_read(kind: Kind[object], value: object, expected: object) ->
         (Text(), {"a": 1}, Check.TEXT, "expected a text in quotes, found a mapping"),
         (Text(), "", Check.TEXT_LENGTH, "expected a text of 1 to 256 characters, found 0 characters"),
         (Text(), "a\nb", Check.TEXT_CHARACTERS, "expected a text on one line, found control characters in it"),
-        (Choice(Size), _scalar("smal"), Check.CHOICE, 'expected small or large, found "smal"; did you mean small?'),
+        (
+            Choice(Size),
+            _scalar("smallest"),
+            Check.CHOICE,
+            'expected small or large, found "smallest"; did you mean small?',
+        ),
         (Choice(Size), _scalar("huge"), Check.CHOICE, 'expected small or large, found "huge"'),
         (Choice(Size), [], Check.CHOICE, "expected small or large, found a list"),
         (Integer(1, 9), _scalar("1.0"), Check.NUMBER, 'expected a whole number from 1 to 9, found "1.0"'),

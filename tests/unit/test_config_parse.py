@@ -66,7 +66,7 @@ def test_a_scalar_keeps_its_text(text: str, literal: str, plain: bool, loader: A
         ("a: {b: c\n", "f:1:4: the { that opens here is not closed, or a comma is missing"),
         ("a: b: c\n", "f:1:5: a colon stands where no key can be: check the indentation, or quote"),
         ("- a\nb: c\n", "f:2:1: does not belong to the list that begins in line 1: check the indentation"),
-        ('a: "\\q"\n', "f:1:"),
+        ("a: *\n", "f:1:4: * and & have a meaning of their own in YAML: put the text in quotes"),
         ("a: 1\nkey\nb: 2\n", "f:2:1: a key must be followed by a colon and a space"),
         ("a: @x\n", "f:1:4: a value cannot begin with @: put it in quotes"),
         ("a:\n\t- b\n", "f:2:1: found a tab in the indentation: indent with spaces"),
@@ -79,6 +79,13 @@ def test_syntax_is_explained_in_plain_words(text: str, line: str, loader: Any) -
     assert parsed.broken
     assert len(parsed.problems) == 1
     assert _lines(parsed)[0].startswith(line)
+
+
+def test_an_unknown_escape_is_named(loader: Any) -> None:
+    """A Windows path in double quotes is the usual case."""
+    [line] = _lines(parse('a: "C:\\quiet"\n', "f", loader))
+    assert line.startswith("f:1:")
+    assert 'a backslash in "…" must begin a known escape: write \\\\, or use single quotes' in line
 
 
 def test_what_is_refused_but_understood_is_read_on(loader: Any) -> None:
