@@ -78,7 +78,6 @@ class LiveKitServer:
         url: ``ws://127.0.0.1:<port>``, known after the first start.
         api_key: The one key the server knows.
         api_secret: Its secret, of 43 random characters.
-        log_path: Where the server's output goes (appended to on a restart).
     """
 
     def __init__(
@@ -92,7 +91,7 @@ class LiveKitServer:
         """Prepare a server; nothing is started yet.
 
         Args:
-            log_path: The log file; by default one in a directory that goes away with the server.
+            log_path: The log file, appended to; by default one that goes away with the server.
             webhook_urls: Where the server sends its webhooks.
             options: Further top-level keys of the server's configuration; they win over ours.
             program: The server program; by default `find_livekit_server()`.
@@ -103,8 +102,8 @@ class LiveKitServer:
         self._program = program
         self._webhook_urls = list(webhook_urls)
         self._options = dict(options or {})
-        self._directory = tempfile.TemporaryDirectory(prefix="room-connector-livekit-")
-        self.log_path = log_path or Path(self._directory.name) / "livekit-server.log"
+        self._log_path = log_path
+        self._directory: tempfile.TemporaryDirectory[str] | None = None
         self._ports: tuple[int, int] | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] | None = None
@@ -113,6 +112,14 @@ class LiveKitServer:
     def http_url(self) -> str:
         """The same address for HTTP calls."""
         return self.url.replace("ws://", "http://", 1)
+
+    @property
+    def log_path(self) -> Path:
+        """Where the server's output goes, while it runs."""
+        if self._log_path is not None:
+            return self._log_path
+        assert self._directory is not None, "the server was not started"
+        return Path(self._directory.name) / "livekit-server.log"
 
     @property
     def pid(self) -> int | None:
@@ -155,15 +162,17 @@ class LiveKitServer:
         """End the server; safe to call again. Escalates: SIGTERM (drain), SIGTERM (at once), SIGKILL."""
         process = self._process
         if process is None:
+            self._clean()
             return
         for number, patience_s in ((signal.SIGTERM, 0.2), (signal.SIGTERM, _GRACE_S), (signal.SIGKILL, _KILL_S)):
             if process.poll() is None:
                 process.send_signal(number)
                 await _ended(process, patience_s)
         self._forget()
+        self._clean()
 
     async def kill(self) -> None:
-        """End the server by SIGKILL, as a crash would."""
+        """End the server by SIGKILL, as a crash would; `start` or `stop` comes next."""
         if self._process is not None:
             self._process.kill()
             await _ended(self._process, _KILL_S)
@@ -182,10 +191,11 @@ class LiveKitServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.stop()
-        self._directory.cleanup()
 
     def _spawn(self, ports: tuple[int, int]) -> None:
         program = self._program or find_livekit_server()
+        if self._directory is None:
+            self._directory = tempfile.TemporaryDirectory(prefix="room-connector-livekit-")
         config = Path(self._directory.name) / "livekit.yaml"
         config.touch(mode=0o600)
         config.write_text(json.dumps(self._config(*ports)))  # JSON is YAML
@@ -200,6 +210,7 @@ class LiveKitServer:
             )
         except OSError as error:
             self._forget()
+            self._clean()
             raise UnavailableError(f"cannot start {program}: {error.strerror}") from None
 
     def _config(self, port: int, udp_port: int) -> dict[str, object]:
@@ -244,6 +255,11 @@ class LiveKitServer:
     def _log_end(self) -> str:
         lines = self.log_path.read_text(errors="replace").strip().splitlines()
         return redact(lines[-1]) if lines else "it wrote nothing"
+
+    def _clean(self) -> None:
+        if self._directory is not None:
+            self._directory.cleanup()
+            self._directory = None
 
     def _forget(self) -> None:
         self._process = None
