@@ -77,7 +77,7 @@ class Renderer:
             self.started = self._broken = True
             self._jump(held.start)
         gap = held.start - self.cursor
-        self._explain(lost=missing > 0 or gap <= 0)
+        self._explain(lost=missing > 0 or held.start <= self._real_end)
         if held.start < self._real_end:
             self._jump(held.start)
         elif gap > 0:
@@ -91,6 +91,7 @@ class Renderer:
         except PayloadError:
             self._figures.undecodable += 1
             self.conceal(held.samples - overlap)
+            self._explain(lost=True)
             return
         self._real_end = held.start + len(samples)
         self.concealed = 0
