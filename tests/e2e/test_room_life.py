@@ -1,7 +1,6 @@
 """How a leg lives through what befalls a real room: interruptions, evictions, the end of the room."""
 
 import asyncio
-import signal
 
 import pytest
 from livekit import api
@@ -10,6 +9,7 @@ from livekit.rtc._proto import room_pb2
 from connector.base.ends import EndReason
 from connector.base.errors import RoomLegError
 from connector.base.legs import HumansChanged, RoomEncrypted, RoomRecovered, RoomRecovering
+from connector.room.joining import strays
 from connector.room.leg import LiveKitRoomLeg
 from tests.e2e.room_scene import Ears, Scene, ends, eventually, hears, hears_anew, next_of
 from tests.e2e.test_room_speaking import AGENT, Talker, hears_agent
@@ -79,16 +79,25 @@ async def test_a_server_that_crashes_and_comes_back(own_scene: Scene) -> None:
 
 
 async def test_a_server_that_shuts_down_is_worth_a_rejoin(own_scene: Scene) -> None:
-    """A server that ends says so; the room is lost with a rejoin, and figures and close still work."""
+    """A server that ends says so: the room is lost with a rejoin, and a new leg joins when it is back."""
     leg = await own_scene.leg(Ears())
-    own_scene.server.signal(signal.SIGTERM)
-    own_scene.server.signal(signal.SIGTERM)
+    await own_scene.server.stop()
     lost = await ends(leg)
     assert (lost.reason, lost.rejoin) == (EndReason.LIVEKIT_UNREACHABLE, True)
-    await own_scene.server.stop()
+    assert "shut down" in lost.detail
     await own_scene.server.start()
     again = await own_scene.leg(Ears())
     await again.settled()
+
+
+async def test_closing_in_the_middle_of_a_recovery(own_scene: Scene) -> None:
+    """A leg whose server is gone closes within its bound, and nothing of it goes on."""
+    leg = await own_scene.leg(Ears())
+    await own_scene.server.kill()
+    await next_of(leg, RoomRecovering)
+    async with asyncio.timeout(5):
+        await leg.close()
+    assert not strays()
 
 
 async def test_connections_that_flap_are_given_up(scene: Scene) -> None:
