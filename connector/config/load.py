@@ -14,7 +14,7 @@ from connector.config.errors import Check, InvalidConfigError, Problem
 from connector.config.leaks import find_leaks
 from connector.config.merge import inherit
 from connector.config.model import Config, ConfigFile, JoinMode
-from connector.config.nodes import ListNode, MappingNode, Node, Path, Place, Scalar, found, value_of
+from connector.config.nodes import ListNode, MappingNode, Node, Path, Place, Scalar, value_of
 from connector.config.parse import parse
 from connector.config.problems import model_problems
 
@@ -126,7 +126,8 @@ def load_text(text: str, *, name: str = "rooms.yaml", environ: Mapping[str, str]
     if root is None or parsed.broken:
         raise InvalidConfigError(problems)
     if not isinstance(root, MappingNode):
-        message = f"expected a mapping with the keys livekit, millis, rooms, found {found(value_of(root))}"
+        kind = "a list" if isinstance(root, ListNode) else "a text"
+        message = f"expected a mapping with the keys livekit, millis, rooms, found {kind}"
         raise InvalidConfigError([*problems, Problem(Check.MAPPING, root.place, (), message)])
     problems += find_leaks(root)
     overridden = _override(root, environ, problems)

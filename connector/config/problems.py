@@ -1,5 +1,6 @@
 """What pydantic found → problems with a place and one plain sentence."""
 
+import re
 from collections.abc import Callable
 
 from pydantic import ValidationError
@@ -21,6 +22,9 @@ _BY_TYPE = {
     "too_long": Check.TOO_MANY,
 }
 """The errors that pydantic itself raises for this model; all others carry the id of a check."""
+_WORD = re.compile("[A-Za-z0-9_.-]{1,40}")
+_FLOOD = 1_000
+"""With more errors than this nobody reads suggestions, and finding them would take seconds."""
 _OWN: dict[str, Check] = {check.value: check for check in Check}
 
 
@@ -31,13 +35,13 @@ def model_problems(error: ValidationError, root: MappingNode) -> list[Problem]:
         error: What pydantic raised for `value_of(root)`.
         root: The document.
     """
-    problems = (
-        _problem(detail["type"], detail["loc"], detail["msg"], root) for detail in error.errors(include_url=False)
-    )
+    details = error.errors(include_url=False, include_input=False)
+    flood = len(details) > _FLOOD
+    problems = (_problem(detail["type"], detail["loc"], detail["msg"], root, flood=flood) for detail in details)
     return [problem for problem in problems if problem is not None]
 
 
-def _problem(kind: str, loc: tuple[int | str, ...], message: str, root: MappingNode) -> Problem | None:
+def _problem(kind: str, loc: tuple[int | str, ...], message: str, root: MappingNode, *, flood: bool) -> Problem | None:
     of_key = bool(loc) and loc[-1] == _KEY_MARK
     path, node, place = _find(loc[:-1] if of_key else loc, root)
     if of_key:
@@ -47,7 +51,9 @@ def _problem(kind: str, loc: tuple[int | str, ...], message: str, root: MappingN
         return Problem(_OWN[kind], node.place if node else place, path, message)
     if check is Check.LIST_EMPTY and _size(node):
         return None  # pydantic counts only the items that were right
-    at = place if check is Check.UNKNOWN_KEY or node is None else node.place
+    if check is Check.UNKNOWN_KEY:
+        return _unknown_key(path, place, flood=flood)
+    at = place if node is None else node.place
     return Problem(check, at, path, _SENTENCES[check](path, node))
 
 
@@ -82,13 +88,18 @@ def _missing(path: Path, _node: Node | None) -> str:
     return f"is missing: {_MISSING_HINTS.get(path, 'write it here')}"
 
 
-def _unknown(path: Path, _node: Node | None) -> str:
-    word = str(path[-1])
-    near = did_you_mean(word, known_keys(path[:-1]))
-    homes = homes_of(word)
+def _unknown_key(path: Path, place: Place, *, flood: bool) -> Problem:
+    """Name the nearest known key; a key that is no word may be anything, a secret too, and is not shown."""
+    word, known = str(path[-1]), known_keys(path[:-1])
+    if not _WORD.fullmatch(word):
+        message = f"a key that is no word is not known here; known here: {', '.join(known)}"
+        return Problem(Check.UNKNOWN_KEY, place, path[:-1], message)
+    if flood:
+        return Problem(Check.UNKNOWN_KEY, place, path, "is not a known key")
+    near, homes = did_you_mean(word, known), homes_of(word)
     if homes and not near.startswith("did"):
-        return f"is not known here: it belongs to {' or '.join(homes)}"
-    return f"is not a known key; {near}"
+        return Problem(Check.UNKNOWN_KEY, place, path, f"is not known here: it belongs to {' or '.join(homes)}")
+    return Problem(Check.UNKNOWN_KEY, place, path, f"is not a known key; {near}")
 
 
 def _not_a_mapping(path: Path, node: Node | None) -> str:
@@ -134,7 +145,6 @@ _MISSING_HINTS: dict[Path, str] = {
 }
 _SENTENCES: dict[Check, Callable[[Path, Node | None], str]] = {
     Check.MISSING_KEY: _missing,
-    Check.UNKNOWN_KEY: _unknown,
     Check.MAPPING: _not_a_mapping,
     Check.LIST: _not_a_list,
     Check.LIST_EMPTY: _empty,

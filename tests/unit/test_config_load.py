@@ -308,3 +308,19 @@ def test_no_bytes_break_the_loader(tmp_path_factory: pytest.TempPathFactory, dat
     with pytest.raises(InvalidConfigError) as caught:
         load(file, {})
     assert caught.value.problems
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["sk-abcdefghijklmnop", "- sk-abcdefghijklmnop", '"sk-abcdefghijklmnop/+=": 1', "user:sk-abcdefghijklmnop:x: y"],
+)
+def test_a_wrong_file_is_not_shown(text: str) -> None:
+    """Whoever names a key file by mistake finds nothing of it in the errors, and so in no log."""
+    assert not [line for line in _problems(text) if "sk-abcdefghijklmnop" in line]
+
+
+def test_a_flood_of_mistakes_is_cheap() -> None:
+    """Suggestions are looked for only while somebody might read them (a bound far above what it takes)."""
+    start = time.monotonic()
+    assert len(_problems("".join(f"key{number}: 1\n" for number in range(60_000)))) == 51
+    assert time.monotonic() - start < 30
