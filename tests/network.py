@@ -41,18 +41,18 @@ def loudness(windows: Samples) -> NDArray[np.float64]:
     return np.asarray(np.sqrt((windows.astype(np.float64) ** 2).mean(axis=1)))
 
 
-def packets(
-    audio: Samples, *, frame: int = TICK_SAMPLES, number: int = 0, timestamp: int = 0, ssrc: int = 7, fec: bool = True
-) -> list[Arrival]:
-    """Audio as an agent would send it, Opus with in-band FEC; each packet leaves when its frame is complete."""
-    encoder = OpusEncoder(fec=fec)
-    frames = audio[: len(audio) // frame * frame].reshape(-1, frame)
+@functools.cache
+def payloads(seconds: float, *, frame: int = TICK_SAMPLES, fec: bool = True) -> list[bytes]:
+    """`speech` in Opus."""
+    encoder, audio = OpusEncoder(fec=fec), speech(seconds)
+    return [encoder.encode(one) for one in audio[: len(audio) // frame * frame].reshape(-1, frame)]
+
+
+def packets(seconds: float, *, frame: int = TICK_SAMPLES, fec: bool = True) -> list[Arrival]:
+    """`speech` as an agent would send it; each packet leaves when its frame is complete."""
     return [
-        (
-            (index + 1) * frame / RATE_HZ,
-            MediaPacket((number + index) & 0xFFFF, (timestamp + index * frame) & 0xFFFFFFFF, ssrc, encoder.encode(one)),
-        )
-        for index, one in enumerate(frames)
+        ((index + 1) * frame / RATE_HZ, MediaPacket(index & 0xFFFF, index * frame, 7, payload))
+        for index, payload in enumerate(payloads(seconds, frame=frame, fec=fec))
     ]
 
 

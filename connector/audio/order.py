@@ -72,7 +72,7 @@ class Stream:
         self._former_ssrc: int | None = None
         self._strays = 0
         self._number = self._timestamp = self._start = 0
-        self._expected_stray: int | None = None
+        self._stray: int | None = None
 
     def place(self, packet: MediaPacket, samples: int) -> Held | None:
         """Find a packet's place.
@@ -108,17 +108,17 @@ class Stream:
                 return None
             self._figures.ssrc_changes += self._ssrc is not None
             self._former_ssrc, self._ssrc, self._strays = self._ssrc, packet.ssrc, 0
-            self._expected_stray = None
+            self._stray = None
             return True
         step = _signed(packet.sequence_number - self._number, 16)
         if -_MAX_MISORDER <= step <= _MAX_DROPOUT:
-            self._expected_stray = None
+            self._stray = None
             return False
-        if packet.sequence_number != self._expected_stray:
-            self._expected_stray = packet.sequence_number + 1 & 0xFFFF
+        former, self._stray = self._stray, packet.sequence_number
+        if former is None or not 0 < abs(_signed(packet.sequence_number - former, 16)) <= _MAX_MISORDER:
             return None
         self._figures.sequence_restarts += 1
-        self._expected_stray = None
+        self._stray = None
         return True
 
 

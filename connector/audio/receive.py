@@ -191,7 +191,15 @@ class ReceivePath:
             if self._renderer.exhausted and not missing:
                 self._renderer.forgive()
             self._renderer.play(self._order.pop(), missing=missing)
+        self._trim()
         return self._hand_on(self._line.take(len(self._line) // TAP_SAMPLES * TAP_SAMPLES), now)
+
+    def _trim(self) -> None:
+        """Let go of what would stay behind for ever: the clocked buffer's stretching leaves odd lengths."""
+        odd = len(self._line) % TAP_SAMPLES
+        if odd and self._packet_samples % TAP_SAMPLES == 0 and len(self._line) >= 2 * odd:
+            self._line.shorten(odd)
+            self.figures.skipped_samples += odd
 
     def _conceal_overdue(self, now: float) -> list[Samples]:
         """Cut-through: make something up when nothing came, until it is clear that the stream has stopped."""
