@@ -31,7 +31,7 @@ VERSION = "1.13.5"
 _HOST = "127.0.0.1"
 _READY_S = 15.0
 _PORT_TRIES = 3
-_GRACE_S = 1.5
+_TERMS = 10
 _KILL_S = 5.0
 _POLL_S = 0.02
 
@@ -159,12 +159,16 @@ class LiveKitServer:
                 return
 
     async def stop(self) -> None:
-        """End the server; safe to call again. Escalates: SIGTERM (drain), SIGTERM (at once), SIGKILL."""
+        """End the server; safe to call again.
+
+        One SIGTERM lets it drain for as long as somebody is connected, the next one ends it. They are repeated,
+        because two that come close together may be one to a busy process. SIGKILL after 2 s.
+        """
         process = self._process
         if process is None:
             self._clean()
             return
-        for number, patience_s in ((signal.SIGTERM, 0.2), (signal.SIGTERM, _GRACE_S), (signal.SIGKILL, _KILL_S)):
+        for number, patience_s in (*((signal.SIGTERM, 0.2),) * _TERMS, (signal.SIGKILL, _KILL_S)):
             if process.poll() is None:
                 process.send_signal(number)
                 await _ended(process, patience_s)

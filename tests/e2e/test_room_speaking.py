@@ -72,7 +72,7 @@ async def test_the_reply_is_heard_at_its_level(scene: Scene, *, public_audio: bo
         await eventually(lambda: abs(tone_dbfs(heard(ann, 0.5), HZ) - TONE_DBFS) < 0.5)
         await eventually(lambda: abs(tone_dbfs(heard(bob, 0.5), HZ) - TONE_DBFS) < 0.5)
     figures = leg.figures()
-    assert figures.pushed_frames > 50
+    assert figures.pushed_frames > 0
     assert figures.push_failures == 0
     assert figures.publishes == 1
 
