@@ -126,6 +126,13 @@ def start(world: World, plan: SessionPlan = PLAN) -> tuple[Session, "asyncio.Tas
     return session, asyncio.create_task(session.run())
 
 
+def usual_gain_db(pieces: list[Samples], sent: Samples) -> float:
+    """The median level of the ticks in a sound, against what was sent: a busy machine tears single ticks."""
+    sound = np.concatenate(pieces)
+    ticks = sound[: len(sound) // TICK_SAMPLES * TICK_SAMPLES].reshape(-1, TICK_SAMPLES)
+    return float(20 * np.log10(np.median(ticks.std(axis=1)) / np.std(sent)))
+
+
 async def until(condition: Callable[[], bool], limit_s: float = 10) -> None:
     async with asyncio.timeout(limit_s):
         while not condition():  # noqa: ASYNC110 - the fakes write plain lists
@@ -168,10 +175,8 @@ async def test_the_agent_hears_the_room_and_the_room_hears_the_agent() -> None:
         world.sink(tone)
         world.on_packet(MediaPacket(number, number * TICK_SAMPLES, 7, encoder.encode(tone)))
         await until(lambda before=before: len(world.sent) > before)  # type: ignore[misc]
-    decoded = np.concatenate([heard.decode(payload) for payload in world.sent])[-TICK_SAMPLES * 20 :]
-    assert 20 * np.log10(np.std(decoded) / np.std(tone)) == pytest.approx(0, abs=1.0)
-    said = np.concatenate(world.pushed)[-TICK_SAMPLES * 20 :]
-    assert 20 * np.log10(np.std(said) / np.std(tone)) == pytest.approx(0, abs=0.5)
+    assert usual_gain_db([heard.decode(payload) for payload in world.sent], tone) == pytest.approx(0, abs=0.5)
+    assert usual_gain_db(world.pushed, tone) == pytest.approx(0, abs=0.5)
     assert AgentState.SPEAKING in world.shown
     session.end(EndReason.REQUESTED)
     assert (await running).reason is EndReason.REQUESTED
