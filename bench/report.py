@@ -1,6 +1,7 @@
 """Writes the bench's page and its JSON. Pure text: results in, Markdown out."""
 
 import importlib.metadata
+import math
 import os
 import platform
 import subprocess
@@ -10,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+import psutil
 
 from bench.cpu import Load
 from bench.loss import Outcome
@@ -17,6 +19,7 @@ from bench.processes import ROOT
 from bench.verdict import Delays, Losses, Verdict
 from connector.practice.livekit import VERSION
 
+BUSY_S = 2.0
 LIBRARIES = ("livekit", "aiortc", "av", "numpy")
 PATHS = (
     ("person → person, the SFU alone", "sfu"),
@@ -53,18 +56,28 @@ class Results:
     losses: Losses = field(default_factory=dict)
     verdicts: list[Verdict] = field(default_factory=list)
 
-    def as_json(self) -> dict[str, Any]:
-        """Everything, as plain values."""
-        return asdict(self)
+    def as_json(self) -> Any:
+        """Everything, as values that JSON knows: what was not measured is null."""
+        return without_nan(asdict(self))
+
+
+def without_nan(value: Any) -> Any:
+    """A copy with None in place of every NaN."""
+    if isinstance(value, dict):
+        return {key: without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def surroundings() -> dict[str, str]:
-    """Commit, machine, versions and date."""
+    """Commit, machine, versions, date, and how busy the machine was with other things before the start."""
     dirty = git("status", "--porcelain", "--untracked-files=no", "--", "connector", "bench", ":!bench/results")
     about = {
         "commit": git("rev-parse", "--short=12", "HEAD") + (" with local changes" if dirty else ""),
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "cores": str(len(os.sched_getaffinity(0))),
+        "busy with other things": f"{psutil.cpu_percent(BUSY_S):.0f} %",
         "machine": f"{platform.system()} {platform.machine()}",
         "Python": platform.python_version(),
         "livekit-server": VERSION,

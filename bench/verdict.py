@@ -67,14 +67,15 @@ def judge_losses(losses: Losses) -> list[Verdict]:
     verdicts = []
     for name, outcomes in losses.items():
         product = outcomes["product"]
+        if "late" in name:
+            growth = max(o.delay_after - o.delay_before for o in product)
+            verdicts.append(at_most(f"{name}: delay from 5 s after the last, above before", growth, 40, " ms"))
+            continue
         verdicts += [
             at_least(f"{name}: real audio where it enters the room (worst seed)", min_of(product, "real"), 99, " %"),
             at_most(f"{name}: audible gaps where it enters the room", sum(o.gaps_entry for o in product), 0, "", 0),
             at_most(f"{name}: audible gaps at the person", sum(o.gaps for o in product), 0, "", 0),
         ]
-        if "late" in name:
-            growth = max(o.delay_after - o.delay_before for o in product)
-            verdicts.append(at_most(f"{name}: delay from 5 s after the last, above before", growth, 40, " ms"))
     return verdicts
 
 
