@@ -38,6 +38,7 @@ class Demo:
 
     def descendants(self) -> list[psutil.Process]:
         """What it has started, and what that has started."""
+        assert psutil.pid_exists(self.process.pid), f"the demo has ended: {self.output}"
         return psutil.Process(self.process.pid).children(recursive=True)
 
 
