@@ -34,6 +34,7 @@ _PORT_TRIES = 3
 _TERMS = 10
 _KILL_S = 5.0
 _POLL_S = 0.02
+_PORT_TAKEN = "address already in use"
 
 
 def find_livekit_server(environ: Mapping[str, str] | None = None) -> Path:
@@ -139,24 +140,14 @@ class LiveKitServer:
         """
         if self._process is not None:
             return
-        fixed = self._ports is not None
-        for last in range(_PORT_TRIES - 1, -1, -1):
-            ports = self._ports or (_free_port(socket.SOCK_STREAM), _free_port(socket.SOCK_DGRAM))
-            self._spawn(ports)
-            try:
-                await self._until_ready(ports[0])
-            except UnavailableError:
-                await self.stop()
-                # Somebody else may have taken a port between our look and the server's.
-                if fixed or not last:
-                    raise
-            except BaseException:
-                await self.stop()
-                raise
-            else:
-                self._ports = ports
-                self.url = f"ws://{_HOST}:{ports[0]}"
+        if self._ports is not None:
+            await self._start_on(self._ports)
+            return
+        for _ in range(_PORT_TRIES):
+            with contextlib.suppress(_PortTakenError):
+                await self._start_on((_free_port(socket.SOCK_STREAM), _free_port(socket.SOCK_DGRAM)))
                 return
+        raise UnavailableError(f"livekit-server found no free port in {_PORT_TRIES} tries")
 
     async def stop(self) -> None:
         """End the server; safe to call again.
@@ -195,6 +186,18 @@ class LiveKitServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.stop()
+
+    async def _start_on(self, ports: tuple[int, int]) -> None:
+        self._spawn(ports)
+        ready = False
+        try:
+            await self._until_ready(ports[0])
+            ready = True
+        finally:
+            if not ready:
+                await self.stop()
+        self._ports = ports
+        self.url = f"ws://{_HOST}:{ports[0]}"
 
     def _spawn(self, ports: tuple[int, int]) -> None:
         program = self._program or find_livekit_server()
@@ -254,7 +257,8 @@ class LiveKitServer:
             raise UnavailableError(
                 f"livekit-server did not answer within {_READY_S:.0f} s: {self._log_end()}"
             ) from None
-        raise UnavailableError(f"livekit-server ended with status {process.returncode}: {self._log_end()}")
+        kind = _PortTakenError if _PORT_TAKEN in self._log_end() else UnavailableError
+        raise kind(f"livekit-server ended with status {process.returncode}: {self._log_end()}")
 
     def _log_end(self) -> str:
         lines = self.log_path.read_text(errors="replace").strip().splitlines()
@@ -270,6 +274,10 @@ class LiveKitServer:
         if self._log is not None:
             self._log.close()
             self._log = None
+
+
+class _PortTakenError(UnavailableError):
+    """Somebody else took a port between our look and the server's."""
 
 
 async def _ended(process: subprocess.Popen[bytes], patience_s: float) -> None:

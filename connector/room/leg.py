@@ -170,12 +170,14 @@ class LiveKitRoomLeg:
         )
         room = rtc.Room()
         self._listen_to(room)
+        joined = False
         try:
             await connect_room(room, options.url, token)
             await self._begin(room)
-        except BaseException:
-            await self.close()
-            raise
+            joined = True
+        finally:
+            if not joined:
+                await self.close()
 
     async def settled(self) -> None:
         """Wait until we are sure to be the only participant with our identity: 250 ms after the join, or at once.

@@ -23,11 +23,12 @@ class TrackStream(Protocol):
 
     frames: int
 
-    def close(self) -> None:
-        """End the stream; nothing is delivered any more. Idempotent."""
+    def close(self) -> asyncio.Task[None] | None:
+        """End the stream; nothing is delivered any more. Idempotent.
 
-    async def wait_closed(self) -> None:
-        """Wait until all that belongs to a closed stream is gone."""
+        Returns:
+            The task that tidies up behind it, if that takes time.
+        """
 
 
 class PublicStream:
@@ -42,16 +43,16 @@ class PublicStream:
         self._reader = asyncio.create_task(self._read(sink), name="audio-stream-reader")
         self._closing: asyncio.Task[None] | None = None
 
-    def close(self) -> None:
-        """End the stream."""
+    def close(self) -> asyncio.Task[None]:
+        """End the stream; the task ends when the SDK's part of it is gone too."""
         if self._closing is None:
             self._reader.cancel()
-            self._closing = asyncio.create_task(self._stream.aclose(), name="audio-stream-close")
+            self._closing = asyncio.create_task(self._end(), name="audio-stream-close")
+        return self._closing
 
-    async def wait_closed(self) -> None:
-        """Wait for its tasks."""
-        if self._closing is not None:
-            await asyncio.wait({self._reader, self._closing})
+    async def _end(self) -> None:
+        await asyncio.wait({self._reader})
+        await self._stream.aclose()
 
     async def _read(self, sink: FrameSink) -> None:
         async for event in self._stream:

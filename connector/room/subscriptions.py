@@ -7,6 +7,7 @@ A stream of the SDK never ends by itself, and after a right is given back the ol
 new one; so the stream follows the publication's *track object*: another object, another stream.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,7 +16,7 @@ import structlog
 from livekit import rtc
 
 from connector.audio.frames import AudioInputs, FrameSink
-from connector.base.people import MAX_HEARD, ListenRule, Person
+from connector.base.people import ListenRule, Person
 from connector.base.redact import redact
 from connector.room.figures import RoomFigures
 from connector.room.hearing import Published, choose
@@ -33,29 +34,47 @@ class Publication(Protocol):
     """What is used of `rtc.RemoteTrackPublication`."""
 
     @property
-    def sid(self) -> str: ...  # noqa: D102
+    def sid(self) -> str:
+        """Unique per publication."""
+
     @property
-    def kind(self) -> rtc.TrackKind.ValueType: ...  # noqa: D102
+    def kind(self) -> rtc.TrackKind.ValueType:
+        """Audio or video."""
+
     @property
-    def source(self) -> rtc.TrackSource.ValueType: ...  # noqa: D102
+    def source(self) -> rtc.TrackSource.ValueType:
+        """Microphone, screen share and so on."""
+
     @property
-    def encryption_type(self) -> rtc.EncryptionType.ValueType: ...  # noqa: D102
+    def encryption_type(self) -> rtc.EncryptionType.ValueType:
+        """Whether and how it is end-to-end encrypted."""
+
     @property
-    def track(self) -> rtc.Track | None: ...  # noqa: D102
-    def set_subscribed(self, subscribed: bool) -> None: ...  # noqa: D102, FBT001 - the SDK's face
+    def track(self) -> rtc.Track | None:
+        """The track, once it is subscribed."""
+
+    def set_subscribed(self, subscribed: bool) -> None:  # noqa: FBT001 - the SDK's face
+        """Ask the server to send it, or to stop."""
 
 
 class Participant(Protocol):
     """What is used of `rtc.RemoteParticipant`."""
 
     @property
-    def identity(self) -> str: ...  # noqa: D102
+    def identity(self) -> str:
+        """Unique in the room."""
+
     @property
-    def kind(self) -> rtc.ParticipantKind.ValueType: ...  # noqa: D102
+    def kind(self) -> rtc.ParticipantKind.ValueType:
+        """What it is: a person, an agent and so on."""
+
     @property
-    def attributes(self) -> Mapping[str, str]: ...  # noqa: D102
+    def attributes(self) -> Mapping[str, str]:
+        """Its attributes."""
+
     @property
-    def track_publications(self) -> Mapping[str, Publication]: ...  # noqa: D102
+    def track_publications(self) -> Mapping[str, Publication]:
+        """What it publishes, by sid."""
 
 
 @dataclass(slots=True)
@@ -105,7 +124,7 @@ class Subscriptions:
         self._figures = figures
         self._heard: dict[str, _Heard] = {}
         self._released: dict[str, float] = {}
-        self._closing: list[TrackStream] = []
+        self._closing: set[asyncio.Task[None]] = set()
 
     def look(self, participants: Iterable[Participant], now: float, *, connected: bool = True) -> None:
         """Bring subscriptions, streams and inputs in step with the room.
@@ -146,9 +165,8 @@ class Subscriptions:
         """Close every stream and input. Idempotent."""
         for key in list(self._heard):
             self._drop(key)
-        closing, self._closing = self._closing, []
-        for stream in closing:
-            await stream.wait_closed()
+        if self._closing:
+            await asyncio.wait(self._closing)
 
     def _wanted(self, participants: Iterable[Participant]) -> dict[str, tuple[Publication, float]]:
         publications: dict[str, Publication] = {}
@@ -211,9 +229,11 @@ class Subscriptions:
 
     def _silence(self, key: str, heard: _Heard) -> None:
         if heard.stream is not None:
-            heard.stream.close()
+            closing = heard.stream.close()
+            if closing is not None:
+                self._closing.add(closing)
+                closing.add_done_callback(self._closing.discard)
             self._figures.frames += heard.stream.frames
-            self._closing = [*self._closing[-MAX_HEARD:], heard.stream]
             heard.stream = None
             self._inputs.close(key)
 

@@ -141,9 +141,6 @@ class TapStream:
             switchboard.figures.taps_open -= 1
             self._handle.dispose()
 
-    async def wait_closed(self) -> None:
-        """Nothing is left to wait for."""
-
 
 class CaptureLine:
     """Prebuilt capture requests for one `rtc.AudioSource`: a frame costs one copy and one native call.

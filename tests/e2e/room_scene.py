@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import numpy as np
+import pytest
 from livekit import api
 from numpy.typing import NDArray
 
@@ -20,6 +21,7 @@ from connector.room.leg import LiveKitRoomLeg, RoomLegOptions
 from tests.until import until
 
 TONE_DBFS = -12.0
+EXACTLY = pytest.approx(TONE_DBFS, abs=0.5)
 LOUD_DBFS = -24.0
 ABSENT_DBFS = -50.0
 _LOOK = RATE_HZ // 4
@@ -204,15 +206,15 @@ async def hears(ears: Ears, **tones: float) -> None:
     await until(lambda: all(ears.hears(identity, hz) for identity, hz in tones.items()))
 
 
-async def hears_anew(ears: Ears, identity: str, hz: float) -> None:
-    """Wait for half a second of new audio of a participant, then check that it is one clean tone at its level.
+async def hears_anew(ears: Ears, identity: str, hz: float) -> float:
+    """Wait for new audio of a participant by exactly one input, and give the level of its tone over half a second.
 
     Frames of two streams of one track, one between the other, would tear the tone.
     """
     await until(lambda: len(ears.of(identity)) == 1)
     (key,) = ears.of(identity)
     await frames_pass(ears, key, 80)
-    assert abs(tone_dbfs(ears.last(key, RATE_HZ // 2), hz) - TONE_DBFS) < 0.5
+    return tone_dbfs(ears.last(key, RATE_HZ // 2), hz)
 
 
 async def frames_pass(ears: Ears, key: str, count: int) -> None:

@@ -11,6 +11,7 @@ from connector.base.legs import HumansChanged
 from connector.base.people import ListenRule
 from tests.e2e.room_scene import (
     ABSENT_DBFS,
+    EXACTLY,
     TONE_DBFS,
     Ears,
     Scene,
@@ -41,7 +42,7 @@ async def test_everybody_is_heard_once_and_exactly(scene: Scene, count: int) -> 
         (key,) = ears.of(identity)
         await frames_pass(ears, key, 60)
         samples = ears.last(key, RATE_HZ // 2)
-        assert tone_dbfs(samples, hz) == pytest.approx(TONE_DBFS, abs=0.5)
+        assert tone_dbfs(samples, hz) == EXACTLY
         assert all(tone_dbfs(samples, other) < ABSENT_DBFS for other in TONES.values() if other != hz)
     mix = np.sum([ears.last(ears.of(identity)[0]).astype(np.int32) for identity in tones], axis=0)
     found = {identity for identity, hz in TONES.items() if tone_dbfs(mix / 8, hz) > TONE_DBFS - 20 * np.log10(8) - 6}
@@ -57,7 +58,7 @@ async def test_the_public_stream_hears_the_same(scene: Scene) -> None:
     await hears(ears, ann=440, bob=700)
     (key,) = ears.of("ann")
     await frames_pass(ears, key, 60)
-    assert tone_dbfs(ears.last(key, RATE_HZ // 2), 440) == pytest.approx(TONE_DBFS, abs=0.5)
+    assert tone_dbfs(ears.last(key, RATE_HZ // 2), 440) == EXACTLY
     assert leg.figures().public_streams
 
 
@@ -180,7 +181,7 @@ async def test_the_right_to_hear_is_taken_and_given_back(scene: Scene) -> None:
     await scene.permit("millis-agent", subscribe=False)
     await eventually(lambda: leg.figures().stalled == 1)
     await scene.permit("millis-agent")
-    await hears_anew(ears, "ann", 440)
+    assert await hears_anew(ears, "ann", 440) == EXACTLY
 
 
 async def test_a_person_takes_back_and_gives_the_right_to_be_heard(scene: Scene) -> None:
@@ -193,7 +194,7 @@ async def test_a_person_takes_back_and_gives_the_right_to_be_heard(scene: Scene)
     own.set_track_subscription_permissions(allow_all_participants=False, participant_permissions=[])
     await eventually(lambda: leg.figures().stalled == 1)
     own.set_track_subscription_permissions(allow_all_participants=True, participant_permissions=[])
-    await hears_anew(ears, "ann", 440)
+    assert await hears_anew(ears, "ann", 440) == EXACTLY
 
 
 async def test_an_administrator_steers_what_is_heard(scene: Scene) -> None:
@@ -208,7 +209,7 @@ async def test_an_administrator_steers_what_is_heard(scene: Scene) -> None:
     await eventually(lambda: leg.figures().stalled == 1)
     request.subscribe = True
     await scene.api.room.update_subscriptions(request)
-    await hears_anew(ears, "ann", 440)
+    assert await hears_anew(ears, "ann", 440) == EXACTLY
 
 
 async def test_video_is_never_subscribed(scene: Scene) -> None:

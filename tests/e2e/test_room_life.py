@@ -11,7 +11,7 @@ from connector.base.errors import RoomLegError
 from connector.base.legs import HumansChanged, RoomEncrypted, RoomRecovered, RoomRecovering
 from connector.room.joining import strays
 from connector.room.leg import LiveKitRoomLeg
-from tests.e2e.room_scene import Ears, Scene, ends, eventually, hears, hears_anew, next_of
+from tests.e2e.room_scene import EXACTLY, Ears, Scene, ends, eventually, hears, hears_anew, next_of
 from tests.e2e.test_room_speaking import AGENT, Talker, hears_agent
 
 pytestmark = pytest.mark.e2e
@@ -38,8 +38,8 @@ async def test_a_full_reconnect_changes_nothing_for_people(scene: Scene) -> None
         await break_connection(leg, SIMULATE.SIMULATE_FULL_RECONNECT)
         await next_of(leg, RoomRecovering)
         assert (await next_of(leg, RoomRecovered)).full
-        await hears_anew(ears, "ann", 440)
-        await hears_anew(ears, "bob", 600)
+        assert await hears_anew(ears, "ann", 440) == EXACTLY
+        assert await hears_anew(ears, "bob", 600) == EXACTLY
         await eventually(lambda: ann.heard_from(AGENT) is not first)
         await hears_agent(ann)
     assert leg.humans == 2
@@ -56,7 +56,7 @@ async def test_a_resumed_connection_keeps_everything(scene: Scene) -> None:
     await break_connection(leg, SIMULATE.SIMULATE_SIGNAL_RECONNECT)
     recovered = await next_of(leg, RoomRecovered)
     assert recovered.gap_s > 0
-    await hears_anew(ears, "ann", 440)
+    assert await hears_anew(ears, "ann", 440) == EXACTLY
 
 
 async def test_a_server_that_crashes_and_comes_back(own_scene: Scene) -> None:
@@ -72,7 +72,7 @@ async def test_a_server_that_crashes_and_comes_back(own_scene: Scene) -> None:
         await next_of(leg, RoomRecovering)
         await own_scene.server.start()
         assert (await next_of(leg, RoomRecovered, 20)).full
-        await hears_anew(ears, "ann", 440)
+        assert await hears_anew(ears, "ann", 440) == EXACTLY
         await eventually(lambda: ann.heard_from(AGENT) is not first, 20)
         await hears_agent(ann)
     assert leg.humans == 1

@@ -60,6 +60,15 @@ async def test_a_server_that_ends_at_once(tmp_path: Path) -> None:
     await server.stop()
 
 
+async def test_a_port_that_was_taken_meanwhile(tmp_path: Path) -> None:
+    """When somebody else takes the port first, other ports are tried, but not for ever."""
+    text = f"#!/bin/sh\necho once >> {tmp_path}/tries\necho 'listen tcp: bind: address already in use'\nexit 1\n"
+    server = LiveKitServer(program=program(tmp_path / "unlucky", text=text))
+    with pytest.raises(UnavailableError, match="no free port in 3 tries"):
+        await server.start()
+    assert (tmp_path / "tries").read_text().split() == ["once"] * 3
+
+
 async def test_a_program_that_cannot_be_started(tmp_path: Path) -> None:
     """A file that is no program at all is told in one line."""
     server = LiveKitServer(program=program(tmp_path / "data", text="no program"), log_path=tmp_path / "log")

@@ -132,6 +132,7 @@ async def test_an_answer_that_never_comes_is_a_failure(monkeypatch: pytest.Monke
     async with keeping(keeper_, own):
         keeper_.renew()
         await until(lambda: figures.attribute_failures == 1)
+        assert own.attributes == {}
 
 
 async def test_without_a_connection_nothing_is_written() -> None:
