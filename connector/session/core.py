@@ -7,7 +7,7 @@ limited on the tick) → `SendPath` (Opus) → the agent leg. Towards the room: 
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -23,6 +23,16 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 _NOTHING: Samples = np.zeros(0, dtype=np.int16)
+
+
+class ReplySink(Protocol):
+    """Where replies go."""
+
+    def push(self, samples: Samples) -> None:
+        """Publish reply audio, a multiple of 480 samples; never blocks, never raises."""
+
+    def rest(self) -> None:
+        """The reply pauses."""
 
 
 @dataclass(slots=True)
@@ -52,7 +62,7 @@ class AudioCore:
         self._send: SendPath | None = None
         self._receive: ReceivePath | None = None
         self._to_agent: Callable[[bytes, int], None] | None = None
-        self._to_room: Callable[[Samples], None] | None = None
+        self._to_room: ReplySink | None = None
         self._figures = CoreFigures()
         self._received: dict[str, float] = {}
 
@@ -73,9 +83,9 @@ class AudioCore:
         self._gate = ReplyGate()
         self._show(speaking=False)
 
-    def attach_room(self, push: Callable[[Samples], None]) -> None:
+    def attach_room(self, sink: ReplySink) -> None:
         """The room is joined: replies go there."""
-        self._to_room = push
+        self._to_room = sink
 
     def detach_room(self) -> None:
         """The room is gone for now; replies are dropped, the agent hears silence."""
@@ -119,8 +129,10 @@ class AudioCore:
                 self._figures.gated_samples += len(frame)
                 continue
             self._figures.pushed_samples += len(audible)
-            self._to_room(audible)
+            self._to_room.push(audible)
         if self._gate.speaking != self._speaking:
+            if self._speaking and self._to_room is not None:
+                self._to_room.rest()
             self._show(speaking=self._gate.speaking)
 
     def _show(self, *, speaking: bool) -> None:

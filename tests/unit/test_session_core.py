@@ -19,8 +19,15 @@ class Bench:
         self.sent: list[bytes] = []
         self.pushed: list[Samples] = []
         self.spoken: list[bool] = []
+        self.rests = 0
         self.core = AudioCore(lambda: self.now, self.spoken.append)
         self.next_at = self.core.run(self.now)
+
+    def push(self, samples: Samples) -> None:
+        self.pushed.append(samples)
+
+    def rest(self) -> None:
+        self.rests += 1
 
     def ticks(self, count: int) -> None:
         for _ in range(count):
@@ -30,7 +37,7 @@ class Bench:
     def connect(self) -> None:
         self.core.answer(AudioCodec.OPUS)
         self.core.attach_agent(lambda payload, _timestamp: self.sent.append(payload))
-        self.core.attach_room(self.pushed.append)
+        self.core.attach_room(self)
 
 
 def voice(packets: int, amplitude: float = 8000) -> Iterator[MediaPacket]:
@@ -73,7 +80,7 @@ def test_a_reply_is_pushed_as_it_comes_and_silence_is_not() -> None:
     assert all(len(piece) % TAP_SAMPLES == 0 for piece in bench.pushed)
     pushed = sum(map(len, bench.pushed))
     bench.ticks(100)
-    assert bench.spoken == [True, False]
+    assert (bench.spoken, bench.rests) == ([True, False], 1)
     assert sum(map(len, bench.pushed)) - pushed < 0.5 * 48_000
 
 
