@@ -5,8 +5,8 @@ One packet's way, downwards: `Stream` finds its place (order.py) → `DelayVaria
 `SampleLine` (line.py) → the room.
 
 Two ways of taking turns. *Cut-through*, while the network is calm: a packet is played as it comes; a hole is filled as
-soon as the packet behind it is there. *Clocked*, from the first packet that a buffer would have waited for: the 20 ms
-tick empties a buffer as deep as the network is uneven (buffer.py), until it has been calm for a while.
+soon as the packet behind it is there. *Clocked*, when packets come out of time for which a buffer would have waited:
+the 20 ms tick empties a buffer as deep as the network is uneven (buffer.py), until it has been calm for a while.
 """
 
 from connector.audio.buffer import ClockedBuffer
@@ -22,7 +22,12 @@ from connector.base.legs import AudioCodec
 
 _PUNCTUAL_S = 0.015
 """Cut-through passes unevenness on to the listener's own jitter buffer; less than a frame does no harm there."""
+_ONCE_S = 0.020
+"""Packets out of time that come together tell of one hiccup: a busy sender, or our own event loop."""
+_AGAIN_S = 1.0
+"""One hiccup is filled in like a loss, which adds no delay; another one within a second is jitter."""
 _CALM_S = 3.0
+"""Without a packet out of time for so long, a network is calm again."""
 _GRACE_S = 0.025
 """Silence that long after a packet was due is concealed: 45 ms after the one before it (`facts/media.md` §7)."""
 _BURST_S = 0.100
@@ -74,7 +79,7 @@ class ReceivePath:
         self._buffer = ClockedBuffer(self._order, self._renderer, self._line, self._variation, self.figures)
         self._backlog = _Backlog(start)
         self._packet_samples = TICK_SAMPLES
-        self._unsettled_at = start
+        self._unsettled_at = -_AGAIN_S
 
     def add(self, packet: MediaPacket, now: float) -> list[Samples]:
         """Take a packet, as it comes.
@@ -156,9 +161,11 @@ class ReceivePath:
             late_by = self._variation.add(held.start, now)
         waited_for = late_by <= self._variation.target(self._packet_samples)
         if waited_for and (late_by > _PUNCTUAL_S or standing is Standing.LATE):
-            self._unsettled_at = now
-            if not self.figures.clocked:
+            since = now - self._unsettled_at
+            if _ONCE_S < since <= _AGAIN_S and not self.figures.clocked:
                 self._switch(clocked=True)
+            if since > _ONCE_S:
+                self._unsettled_at = now
 
     def _is_calm(self, now: float) -> bool:
         return now - self._unsettled_at >= _CALM_S

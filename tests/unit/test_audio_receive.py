@@ -68,15 +68,31 @@ def test_a_lost_packet_is_restored_as_soon_as_the_next_one_comes() -> None:
     assert (receive.figures.lost, receive.figures.late, receive.figures.clocked) == (1, 1, False)
 
 
-def test_a_packet_that_a_buffer_would_have_waited_for_brings_the_buffer_in() -> None:
-    """A packet that comes just after the one behind it is not played; from then on the tick hands the audio on."""
+def test_packets_that_a_buffer_would_have_waited_for_bring_the_buffer_in() -> None:
+    """The second packet within a second that comes just after the one behind it: from now on the tick has its turn."""
     receive = path()
     for number in (0, 2):
         receive.add(marked(number), 0.02 * (number + 1))
     assert receive.add(marked(1), 0.065) == []
-    assert receive.figures.clocked
-    assert receive.add(marked(3), 0.08) == []
-    assert [len(piece) for piece in receive.tick(0.1)] == [TICK_SAMPLES]
+    modes = [receive.figures.clocked]
+    for number in (3, 5):
+        receive.add(marked(number), 0.02 * (number + 1))
+    assert receive.add(marked(4), 0.125) == []
+    modes.append(receive.figures.clocked)
+    assert modes == [False, True]
+    assert receive.add(marked(6), 0.14) == []
+    assert [len(piece) for piece in receive.tick(0.161)] == [TICK_SAMPLES]
+
+
+def test_one_hiccup_now_and_then_adds_no_delay() -> None:
+    """Several packets held up together, every two seconds, are passed on as they come; no buffer is brought in."""
+    sent = marked_stream(1000)
+    held_up = [(max(at, at // 2 * 2 + 0.055) if index > 50 else at, p) for index, (at, p) in enumerate(sent)]
+    receive = path()
+    heard = run(receive, held_up, until=21)
+    assert receive.figures.mode_switches == 0
+    assert receive.figures.real_samples >= 0.97 * 1000 * TICK_SAMPLES
+    assert float(np.median([delay for _, delay in heard.delays])) < 1
 
 
 def test_after_a_calm_spell_packets_go_straight_through_again() -> None:
