@@ -107,6 +107,17 @@ def test_after_a_calm_spell_packets_go_straight_through_again() -> None:
     assert gaps_ms(heard.audio) == gaps_ms(heard.listened()) == []
 
 
+def test_a_pause_is_a_calm_spell() -> None:
+    """A stream that stopped while the buffer was in charge goes straight through when it comes back."""
+    sent = marked_stream(200)
+    receive = path()
+    run(receive, jittered(sent[:100]), until=6.0)
+    assert not receive.figures.clocked
+    at, packet = shifted(sent[100:101], seconds=5.0, timestamps=5 * RATE_HZ)[0]
+    (played,) = receive.add(packet, at)
+    assert 101 in played
+
+
 def test_when_packets_stop_everything_received_is_played_and_then_nothing() -> None:
     """The end of an utterance is heard at once, five frames fade out behind it, and no sample comes in the pause."""
     sent = marked_stream(50)
