@@ -130,7 +130,9 @@ class OpusEncoder:
 
     Args:
         bitrate: Bits per second.
-        complexity: 0 to 10; 5 costs two thirds of 10 (`facts/aiortc.md` §3).
+        complexity: 0 to 10. At 1 the library codes wideband (speech up to 8 kHz, what agents listen to): 58 µs per
+            frame with FEC instead of 174 at 5, and on the demo's voices the same spectral distance up to 7 kHz
+            (5.8 against 6.1 dB).
         fec: Whether packets carry a second copy of the frame before them.
         packet_loss_percent: Loss to be ready for. libopus sends no second copies at 5 or less
             (`facts/aiortc.md`, What to build).
@@ -140,7 +142,7 @@ class OpusEncoder:
     """
 
     def __init__(
-        self, *, bitrate: int = 32_000, complexity: int = 5, fec: bool = True, packet_loss_percent: int = 10
+        self, *, bitrate: int = 32_000, complexity: int = 1, fec: bool = True, packet_loss_percent: int = 10
     ) -> None:
         self._library = load()
         self._state = ctypes.create_string_buffer(self._library.opus_encoder_get_size(1))

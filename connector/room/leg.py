@@ -205,11 +205,6 @@ class LiveKitRoomLeg:
         if self._reply is not None:
             self._reply.push(samples)
 
-    def rest(self) -> None:
-        """The reply pauses: nothing is pushed until it goes on. Never waits, never raises."""
-        if self._reply is not None:
-            self._reply.rest()
-
     def set_agent_state(self, state: AgentState) -> None:
         """Show this state to the room soon. Does not wait; the latest state wins."""
         self._attributes.set_state(state)

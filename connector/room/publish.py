@@ -1,8 +1,8 @@
 """The reply on its way into the room: our one microphone track, kept published as long as we may speak.
 
 In: 48 kHz mono in multiples of 10 ms, on the clock's path: nothing here waits, raises or queues. A track that an
-administrator muted, or that we have no right to publish, gets nothing. The source's queue is emptied by the native
-side's own clock as fast as we fill it, so what is pushed is heard at once; while the agent pauses `Rest` fills it.
+administrator muted, or that we have no right to publish, gets nothing. The source keeps no queue (`queue_size_ms=0`),
+so what is pushed is encoded at once and barge-in is heard at once.
 """
 
 import asyncio
@@ -10,16 +10,14 @@ from collections import deque
 from collections.abc import Collection, Mapping
 from typing import Protocol
 
-import numpy as np
 import structlog
 from livekit import rtc
 from livekit.rtc.participant import PublishTrackError, UnpublishTrackError
 
-from connector.audio.frames import RATE_HZ, TAP_SAMPLES, TICK_SAMPLES, Samples
+from connector.audio.frames import RATE_HZ, TAP_SAMPLES, Samples
 from connector.base.redact import redact
 from connector.room.figures import RoomFigures
-from connector.room.rest import QUEUE_MS, Rest, SilentLine
-from connector.room.tap import SAMPLE_BYTES, CaptureLine
+from connector.room.tap import CaptureLine
 
 _log = structlog.get_logger()
 
@@ -28,11 +26,11 @@ _PUBLISH_S = 12.0
 """The SDK itself gives up after 10 s."""
 _UNPUBLISH_S = 5.0
 _RETRY_S = (1.0, 30.0)
-_WAITING_FRAMES = 10
+_WAITING_FRAMES = 20
 
 
-class Line(SilentLine, Protocol):
-    """Takes frames of 480 or 960 samples into the native source."""
+class Line(Protocol):
+    """Takes frames of 480 samples into the native source."""
 
     def send(self, frame: Samples) -> bool:
         """Publish a frame; False when it was refused."""
@@ -88,15 +86,6 @@ class AwaitedLine:
         self._there.set()
         return not self._task.done()
 
-    def silence(self, samples: int) -> bool:
-        """Queue silence."""
-        return self.send(np.zeros(samples, np.int16))
-
-    def clear(self) -> None:
-        """Drop what waits here and in the source."""
-        self._frames.clear()
-        self._source.clear_queue()
-
     def close(self) -> None:
         """End the task; a capture under way is completed by the native side alone."""
         self._task.cancel()
@@ -110,8 +99,8 @@ class AwaitedLine:
             await self._there.wait()
             self._there.clear()
             while self._frames:
-                data = self._frames.popleft()
-                await self._source.capture_frame(rtc.AudioFrame(data, RATE_HZ, 1, len(data) // SAMPLE_BYTES))
+                frame = rtc.AudioFrame(self._frames.popleft(), RATE_HZ, 1, TAP_SAMPLES)
+                await self._source.capture_frame(frame)
 
 
 class ReplyTrack:
@@ -128,9 +117,8 @@ class ReplyTrack:
             direct: Enter the native library without await; False is the public way.
         """
         self._figures = figures
-        self._source = rtc.AudioSource(RATE_HZ, 1, queue_size_ms=QUEUE_MS)
+        self._source = rtc.AudioSource(RATE_HZ, 1, queue_size_ms=0)
         self._line: Line = CaptureLine(self._source) if direct else AwaitedLine(self._source)
-        self._rest = Rest(self._line)
         self._publication: _Published | None = None
         self._failures = 0
         self._try_at = 0.0
@@ -148,18 +136,11 @@ class ReplyTrack:
         if self._publication is None or self._publication.muted:
             self._figures.withheld_frames += whole
             return
-        self._rest.speak()
-        for at in range(0, whole * TAP_SAMPLES, TICK_SAMPLES):
-            frame = samples[at : min(at + TICK_SAMPLES, whole * TAP_SAMPLES)]
-            if self._line.send(frame):
-                self._figures.pushed_frames += len(frame) // TAP_SAMPLES
+        for index in range(whole):
+            if self._line.send(samples[index * TAP_SAMPLES : (index + 1) * TAP_SAMPLES]):
+                self._figures.pushed_frames += 1
             else:
-                self._figures.push_failures += len(frame) // TAP_SAMPLES
-
-    def rest(self) -> None:
-        """The agent pauses: keep the track in step with silence until it speaks again."""
-        if self._publication is not None:
-            self._rest.begin()
+                self._figures.push_failures += 1
 
     async def keep(self, participant: Publisher, now: float) -> None:
         """Publish, or take back, according to what we may do and what is there.
@@ -183,7 +164,6 @@ class ReplyTrack:
     async def close(self) -> None:
         """Publish nothing more and free the source. Idempotent."""
         self._publication = None
-        self._rest.close()
         self._line.close()
         if isinstance(self._line, AwaitedLine):
             await self._line.wait_closed()

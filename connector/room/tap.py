@@ -16,7 +16,7 @@ from livekit import rtc
 from livekit.rtc._ffi_client import INVALID_HANDLE, FfiClient, FfiHandle
 from livekit.rtc._proto import audio_frame_pb2, ffi_pb2
 
-from connector.audio.frames import RATE_HZ, TAP_SAMPLES, TICK_SAMPLES, FrameSink, Samples
+from connector.audio.frames import RATE_HZ, TAP_SAMPLES, FrameSink, Samples
 from connector.base.redact import redact
 
 _log = structlog.get_logger()
@@ -24,8 +24,8 @@ _log = structlog.get_logger()
 SAMPLE_BYTES = 2
 _FRAME_MS = 10
 _LARGEST_FRAME = RATE_HZ // 10
-_BUFFERS = 16
-"""The native side reads a buffer after the call: four 20 ms buffers are enough (measured); 16 allow a 200 ms burst."""
+_BUFFERS = 32
+"""The native side reads a buffer after the call: eight 10 ms buffers are enough (measured); 32 allow a 60 ms burst."""
 CAPTURE_ID = 0x7FFF_0000_0000_0001
 """Marks the completions of our captures, so that nobody else has to look at them."""
 
@@ -145,46 +145,24 @@ class TapStream:
 class CaptureLine:
     """Prebuilt capture requests for one `rtc.AudioSource`: a frame costs one copy and one native call.
 
-    Made for a source with a queue, which takes frames of any length.
+    Made for a source with ``queue_size_ms=0``, which takes frames of exactly 10 ms and keeps no queue.
     """
 
     def __init__(self, source: rtc.AudioSource) -> None:
         self._library = _library()
-        self._frames: Samples = np.zeros((_BUFFERS, TICK_SAMPLES), np.int16)
-        self._silence: Samples = np.zeros(_LARGEST_FRAME, np.int16)
-        self._requests = {
-            length: [self._request(source, row[:length]) for row in self._frames]
-            for length in (TAP_SAMPLES, TICK_SAMPLES)
-        }
-        self._silences = {
-            length: self._request(source, self._silence[:length]) for length in (TICK_SAMPLES, _LARGEST_FRAME)
-        }
-        clear = ffi_pb2.FfiRequest()
-        clear.clear_audio_buffer.source_handle = source._ffi_handle.handle  # noqa: SLF001 - the seam
-        self._clear = _serialised(clear)
+        self._frames: Samples = np.zeros((_BUFFERS, TAP_SAMPLES), np.int16)
+        self._requests = [self._request(source, row) for row in self._frames]
         self._next = 0
         self._answer = ctypes.POINTER(ctypes.c_ubyte)()
         self._answer_length = ctypes.c_size_t()
         self._answer_at = (ctypes.byref(self._answer), ctypes.byref(self._answer_length))
 
     def send(self, frame: Samples) -> bool:
-        """Publish 480 or 960 samples; returns at once, False when the native side refused."""
+        """Publish 480 samples; returns at once, False when the native side refused."""
         index = self._next
         self._next = (index + 1) % _BUFFERS
-        length = len(frame)
-        self._frames[index, :length] = frame
-        return self._ask(self._requests[length][index])
-
-    def silence(self, samples: int) -> bool:
-        """Publish 960 or 4800 samples of silence; returns at once."""
-        return self._ask(self._silences[samples])
-
-    def clear(self) -> None:
-        """Drop what the source has not played yet."""
-        self._ask(self._clear)
-
-    def _ask(self, request: "_Request") -> bool:
-        data, length, _ = request
+        self._frames[index] = frame
+        data, length, _ = self._requests[index]
         handle: int = self._library.livekit_ffi_request(data, length, *self._answer_at)
         if handle == INVALID_HANDLE:
             return False
@@ -193,10 +171,10 @@ class CaptureLine:
 
     def close(self) -> None:
         """Send nothing more. The buffers stay a while: the native side may still read the last of them."""
-        _retired.append((self._frames, self._silence))
+        _retired.append(self._frames)
 
     @staticmethod
-    def _request(source: rtc.AudioSource, buffer: Samples) -> "_Request":
+    def _request(source: rtc.AudioSource, buffer: Samples) -> tuple[object, int, bytes]:
         request = ffi_pb2.FfiRequest()
         capture = request.capture_audio_frame
         capture.source_handle = source._ffi_handle.handle  # noqa: SLF001 - the seam
@@ -205,19 +183,11 @@ class CaptureLine:
         capture.buffer.sample_rate = RATE_HZ
         capture.buffer.num_channels = 1
         capture.buffer.samples_per_channel = len(buffer)
-        return _serialised(request)
+        data = request.SerializeToString()
+        return ctypes.cast(ctypes.c_char_p(data), ctypes.POINTER(ctypes.c_ubyte)), len(data), data
 
 
-_Request = tuple[object, int, bytes]
-
-
-def _serialised(request: ffi_pb2.FfiRequest) -> _Request:
-    """Pointer, length, and the bytes that keep the pointer alive."""
-    data = request.SerializeToString()
-    return ctypes.cast(ctypes.c_char_p(data), ctypes.POINTER(ctypes.c_ubyte)), len(data), data
-
-
-_retired: deque[tuple[Samples, Samples]] = deque(maxlen=16)
+_retired: deque[Samples] = deque(maxlen=16)
 """Buffers of closed lines, 30 KB each. A capture is done after 0.3 ms, far sooner than 16 more lines are closed."""
 
 

@@ -2,12 +2,13 @@
 
 Downwards, in the order of the flow. Towards the agent: the leg's frames → `inputs` (a ring per track, mixed and
 limited on the tick) → `SendPath` (Opus) → the agent leg. Towards the room: the agent's packets → `ReceivePath` →
-`ReplyGate` → the room leg. The core knows no leg; both ends are plain callables that never block.
+`ReplyGate` → the room leg; `ReplyTimeline` adds silence where the agent pauses. The core knows no leg; both ends are
+plain callables that never block.
 """
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from connector.audio.mixer import RoomMixer
 from connector.audio.receive import ReceivePath
 from connector.audio.send import SendPath
 from connector.audio.ticks import TickSchedule
+from connector.audio.timeline import ReplyTimeline
 from connector.base.legs import AudioCodec
 
 if TYPE_CHECKING:
@@ -25,21 +27,12 @@ if TYPE_CHECKING:
 _NOTHING: Samples = np.zeros(0, dtype=np.int16)
 
 
-class ReplySink(Protocol):
-    """Where replies go."""
-
-    def push(self, samples: Samples) -> None:
-        """Publish reply audio, a multiple of 480 samples; never blocks, never raises."""
-
-    def rest(self) -> None:
-        """The reply pauses."""
-
-
 @dataclass(slots=True)
 class CoreFigures:
     """Counters of the core itself; the parts have their own."""
 
     pushed_samples: int = 0
+    filled_samples: int = 0
     gated_samples: int = 0
     packets_without_agent: int = 0
 
@@ -58,11 +51,12 @@ class AudioCore:
         self.inputs = RoomMixer(clock)
         self._schedule = TickSchedule(clock())
         self._gate = ReplyGate()
+        self._timeline = ReplyTimeline()
         self._speaking = False
         self._send: SendPath | None = None
         self._receive: ReceivePath | None = None
         self._to_agent: Callable[[bytes, int], None] | None = None
-        self._to_room: ReplySink | None = None
+        self._to_room: Callable[[Samples], None] | None = None
         self._figures = CoreFigures()
         self._received: dict[str, float] = {}
 
@@ -83,9 +77,9 @@ class AudioCore:
         self._gate = ReplyGate()
         self._show(speaking=False)
 
-    def attach_room(self, sink: ReplySink) -> None:
+    def attach_room(self, push: Callable[[Samples], None]) -> None:
         """The room is joined: replies go there."""
-        self._to_room = sink
+        self._to_room = push
 
     def detach_room(self) -> None:
         """The room is gone for now; replies are dropped, the agent hears silence."""
@@ -121,6 +115,10 @@ class AudioCore:
             self._to_agent(packet.payload, packet.timestamp)
         if self._receive is not None:
             self._reply(self._receive.tick(now) or [_NOTHING], now)
+        if self._to_room is not None:
+            for silence in self._timeline.due(now):
+                self._figures.filled_samples += len(silence)
+                self._to_room(silence)
 
     def _reply(self, frames: list[Samples], now: float) -> None:
         for frame in frames:
@@ -129,10 +127,9 @@ class AudioCore:
                 self._figures.gated_samples += len(frame)
                 continue
             self._figures.pushed_samples += len(audible)
-            self._to_room.push(audible)
+            self._timeline.pushed(len(audible), now)
+            self._to_room(audible)
         if self._gate.speaking != self._speaking:
-            if self._speaking and self._to_room is not None:
-                self._to_room.rest()
             self._show(speaking=self._gate.speaking)
 
     def _show(self, *, speaking: bool) -> None:

@@ -30,9 +30,6 @@ class RoomLeg(Protocol):
     def push(self, samples: Samples) -> None:
         """Publish reply audio, a multiple of 480 samples; never blocks, never raises."""
 
-    def rest(self) -> None:
-        """The reply pauses; never blocks, never raises."""
-
     def set_agent_state(self, state: AgentState) -> None:
         """Show this state to the room; never blocks."""
 

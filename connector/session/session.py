@@ -194,7 +194,7 @@ class Session:
             await self._events.put(RoomFailed(error))
             return
         self._summary.mark("room_joined", self._ticker.now())
-        self._core.attach_room(room)
+        self._core.attach_room(room.push)
         await self._events.put(RoomJoined(room.humans, room.encrypted))
         while True:
             await self._events.put(await room.next_event())

@@ -162,7 +162,7 @@ async def test_the_buffers_of_a_closed_line_stay_a_while(loop: Loop) -> None:
     """What the native side may still read is not freed with the line, and not kept for ever either."""
     frames = loop.line._frames
     loop.line.close()
-    assert any(frames is kept for kept, _ in tap._retired)
+    assert any(frames is kept for kept in tap._retired)
     for _ in range(16):
         CaptureLine(loop.source).close()
-    assert not any(frames is kept for kept, _ in tap._retired)
+    assert not any(frames is kept for kept in tap._retired)

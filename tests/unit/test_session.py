@@ -42,7 +42,6 @@ class World:
     on_packet: Callable[[MediaPacket], None] | None = None
     live: asyncio.Event = field(default_factory=asyncio.Event)
     close_hangs: bool = False
-    rests: int = 0
 
     def on_state(self, state: State, _humans: int, _detail: str) -> None:
         self.states.append(state)
@@ -78,9 +77,6 @@ class FakeRoom:
 
     def push(self, samples: Samples) -> None:
         self.world.pushed.append(samples.copy())
-
-    def rest(self) -> None:
-        self.world.rests += 1
 
     def set_agent_state(self, state: AgentState) -> None:
         self.world.shown.append(state)
