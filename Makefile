@@ -56,7 +56,7 @@ coverage: $(STAMP) livekit ## line and branch coverage of all tests
 	@$(BIN)/coverage combine --quiet && $(BIN)/coverage report
 
 bench: $(STAMP) livekit ## cost, delay and loss beside a plain bridge; half an hour on a quiet machine
-	@LIVEKIT_SERVER="$$(scripts/livekit-server.sh)" $(BIN)/python -m bench $(ARGS)
+	@LIVEKIT_SERVER="$$(scripts/livekit-server.sh)" $(BIN)/python -m bench --write $(ARGS)
 
 bench-quick: $(STAMP) livekit ## the same, short, to see that it runs
 	@LIVEKIT_SERVER="$$(scripts/livekit-server.sh)" $(BIN)/python -m bench --quick $(ARGS)
