@@ -82,7 +82,8 @@ def tap_datagrams(dtls: RTCDtlsTransport, heard: Callable[[bytes], None]) -> Non
 def _announced(received: Callable[[bytes, Any], None], heard: Callable[[bytes], None]) -> Callable[[bytes, Any], None]:
     def datagram_received(data: bytes, addr: Any) -> None:
         heard(data)
-        received(data, addr)
+        if data:  # from Python 3.13 on an empty datagram arrives here, and the library dies of it
+            received(data, addr)
 
     return datagram_received
 
