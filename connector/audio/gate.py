@@ -1,8 +1,8 @@
 """The gate on the reply: the agent's silence is held back, and it is known when the agent speaks.
 
-Pushing nothing is the largest single saving of the media path (media.md §1); what the room needs of a pause between turns
-is added behind the gate (`timeline`). It must never cost a syllable, so it judges by single windows of 10 ms, opens with
-the very frame that holds the sound, and closes only after 300 ms without any.
+Pushing nothing is the largest single saving of the media path (media.md §1); what the room needs of a pause between
+turns is added behind the gate (`timeline`). It must never cost a syllable, so it judges by single windows of 10 ms,
+opens with the very frame that holds the sound, and closes only after 300 ms without any.
 """
 
 import numpy as np
