@@ -14,6 +14,7 @@ from connector.base.ends import EndReason
 from connector.base.people import Person
 from connector.config.model import JoinMode, RoomRule
 from connector.config.rules import match_rule
+from connector.control.history import LastEnd
 from connector.control.seen import ParticipantSeen, RoomSeen
 
 BEAT_FRESH_S = 75.0
@@ -35,23 +36,6 @@ class Why(StrEnum):
     ENDED_HERE = "ended_here"
     WAITING = "waiting"
     REPLACED = "replaced"
-
-
-@dataclass(frozen=True, slots=True)
-class LastEnd:
-    """How the last session of a room ended.
-
-    Attributes:
-        reason: Its end reason.
-        at: When, in monotonic seconds.
-        room_sid: The room's sid then; empty when unknown.
-        failures: Ends in a row of an error class.
-    """
-
-    reason: EndReason
-    at: float
-    room_sid: str = ""
-    failures: int = 0
 
 
 @dataclass(frozen=True, slots=True)

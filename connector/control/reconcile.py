@@ -19,8 +19,9 @@ from connector.base.ends import EndReason, ResultClass
 from connector.base.errors import ConfigError, ConnectorError
 from connector.base.redact import redact
 from connector.config.model import RoomRule
-from connector.control.desired import LastEnd, Verdict, Why, desired
+from connector.control.desired import Verdict, Why, desired
 from connector.control.engines import Engines
+from connector.control.history import LastEnd
 from connector.control.orders import start_order
 from connector.control.seen import ParticipantSeen, RoomSeen
 from connector.messages.types import SessionEnded, SessionState

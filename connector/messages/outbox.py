@@ -46,4 +46,4 @@ def _added(old: EngineBeat, new: EngineBeat) -> EngineBeat:
     counters = dict(old.counters)
     for name, value in new.counters.items():
         counters[name] = counters.get(name, 0) + value
-    return EngineBeat(sessions=new.sessions, counters=counters)
+    return new.model_copy(update={"counters": counters})

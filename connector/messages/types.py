@@ -1,7 +1,7 @@
 """Every message between the control process and an engine: small, typed, one JSON object per line.
 
-Control says `Configure` once, then `StartSession`, `EndSession` and `Shutdown`. An engine says `Ready` once, then
-`SessionState`, `SessionEnded` and `EngineBeat`. No secret ever stands in a message: engines read theirs from the
+Control says `Configure` once, then `StartSession`, `UpdateSession`, `EndSession` and `Shutdown`. An engine says `Ready`
+once, then `SessionState`, `SessionEnded` and `EngineBeat`. No secret ever stands in a message: engines read theirs from the
 environment. A line that does not parse is an error of the program, not of a user: the reader raises `ValueError`.
 """
 
@@ -71,6 +71,16 @@ class StartSession(_Message):
     metadata: dict[str, object] = Field(default_factory=dict)
 
 
+class UpdateSession(_Message):
+    """What a reload of rooms.yaml may change in a live session; an unknown session is ignored. Times are in seconds."""
+
+    type: Literal["update_session"] = "update_session"
+    session_id: str
+    listen: ListenSpec
+    leave_after_s: float
+    max_duration_s: float
+
+
 class EndSession(_Message):
     """End one session with this reason; an unknown session is ignored."""
 
@@ -109,6 +119,7 @@ class SessionEnded(_Message):
     """A session is over, both legs closed.
 
     Attributes:
+        cause: A word from a closed set that says more than the reason: an `OfferOutcome`, or what lost the agent leg.
         delete_room: The rule wants the room closed now (the agent hung up under ``close_room``).
         summary: Figures of the whole session, for its one summary line.
     """
@@ -118,19 +129,31 @@ class SessionEnded(_Message):
     room: str
     reason: EndReason
     detail: str = ""
+    cause: str = ""
     delete_room: bool = False
     summary: dict[str, float | int | str] = Field(default_factory=dict)
 
 
 class EngineBeat(_Message):
-    """Sent every second: the engine lives. Counters are what was added since the last beat that was sent."""
+    """Sent every second: the engine lives.
+
+    Attributes:
+        sessions: How many it runs.
+        counters: What was added since the last beat that was sent; beats that wait for the pipe add up.
+        gauges: The latest value of each.
+        late_share: Of the ticks of the last seconds, the share that came more than 10 ms late, 0 to 1.
+        memory_mb: Resident memory of the process.
+    """
 
     type: Literal["engine_beat"] = "engine_beat"
     sessions: int
     counters: dict[str, float] = Field(default_factory=dict)
+    gauges: dict[str, float] = Field(default_factory=dict)
+    late_share: float = 0.0
+    memory_mb: float = 0.0
 
 
-ToEngine: TypeAlias = Configure | StartSession | EndSession | Shutdown
+ToEngine: TypeAlias = Configure | StartSession | UpdateSession | EndSession | Shutdown
 ToControl: TypeAlias = Ready | SessionState | SessionEnded | EngineBeat
 
 _to_engine: TypeAdapter[ToEngine] = TypeAdapter(Annotated[ToEngine, Field(discriminator="type")])

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from connector.base.ends import EndReason
 from connector.config.load import load_text
 from connector.config.model import RoomRule
-from connector.control.desired import LastEnd, Verdict, Why, desired
+from connector.control.desired import Verdict, Why, desired
+from connector.control.history import LastEnd
 from connector.control.seen import ParticipantSeen, RoomSeen
 
 RULES = load_text(
