@@ -1,8 +1,8 @@
 """Every message between the control process and an engine: small, typed, one JSON object per line.
 
 Control says `Configure` once, then `StartSession`, `UpdateSession`, `EndSession` and `Shutdown`. An engine says `Ready`
-once, then `SessionState`, `SessionEnded` and `EngineBeat`. No secret ever stands in a message: engines read theirs from the
-environment. A line that does not parse is an error of the program, not of a user: the reader raises `ValueError`.
+once, then `SessionState`, `SessionEnded` and `EngineBeat`. No secret ever stands in a message: engines read theirs from
+the environment. A line that does not parse is an error of the program, not of a user: the reader raises `ValueError`.
 """
 
 from typing import Annotated, Literal, TypeAlias
