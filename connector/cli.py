@@ -76,7 +76,7 @@ def _options(
 @app.command()
 def run(config: ConfigOption = None) -> None:
     """The worker: serves the rooms of rooms.yaml until SIGTERM; live calls may finish first."""
-    from connector.control.worker import Worker  # noqa: PLC0415 - the other commands need no LiveKit library
+    from connector.worker import Worker  # noqa: PLC0415 - the other commands need no LiveKit library
 
     setup_logs()
     loaded = load(config)

@@ -35,6 +35,21 @@ class RuleBook:
             self._exact.setdefault(rule.room, index)
         self._patterns = [index for index, rule in enumerate(self._rules) if rule.is_pattern]
 
+    @property
+    def rules(self) -> tuple[RoomRule, ...]:
+        """In order."""
+        return self._rules
+
+    @property
+    def has_patterns(self) -> bool:
+        """Whether some rule stands for many names."""
+        return bool(self._patterns)
+
+    @property
+    def exact_rooms(self) -> tuple[str, ...]:
+        """The names of the rules that are no patterns, each once, in order."""
+        return tuple(room for room, index in self._exact.items() if not self._rules[index].is_pattern)
+
     def index(self, room: str) -> int | None:
         """The position of the rule that decides about this room, or None."""
         exact = self._exact.get(room)

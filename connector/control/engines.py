@@ -16,6 +16,8 @@ import structlog
 from connector.base.ends import EndReason
 from connector.base.errors import ConnectorError, UnavailableError
 from connector.base.redact import redact
+from connector.control.observer import Observer
+from connector.control.placement import EngineLoad, Leak, Limits, Refusal, leak, place
 from connector.messages.outbox import Outbox
 from connector.messages.types import (
     MAX_LINE_BYTES,
@@ -28,12 +30,14 @@ from connector.messages.types import (
     Shutdown,
     StartSession,
     ToEngine,
+    UpdateSession,
     decode_to_control,
 )
 
 READY_WITHIN_S = 30.0
-BEAT_WITHIN_S = 15.0
-"""An engine whose loop hangs ends itself after 12 s; one that says nothing for longer is ended from here."""
+BEAT_WITHIN_S = 5.0
+"""An engine beats every second. One that hangs for longer has lost the audio of its calls: its rooms are better off
+with a neighbour. (Where control itself is frozen too, the engine's own watchdog ends it.)"""
 CLOSE_WITHIN_S = 12.0
 """An engine closes its sessions within 10 s."""
 _HOPELESS: dict[int | None, ConnectorError] = {
@@ -51,6 +55,7 @@ class EngineEvents:
     on_state: Callable[[SessionState], None]
     on_ended: Callable[[SessionEnded], None]
     on_ready: Callable[[], None]
+    observer: Observer = field(default_factory=Observer)
 
 
 @dataclass(slots=True)
@@ -60,6 +65,9 @@ class EngineProcess:
     Attributes:
         index: Its place among the engines; a replacement has the same.
         sessions: The rooms that it serves, by session id.
+        ready: Whether it said that it can take sessions.
+        retiring: It leaks: it takes no more sessions and is replaced when it is empty.
+        beat: Its last beat.
     """
 
     index: int
@@ -68,6 +76,8 @@ class EngineProcess:
     writer: asyncio.StreamWriter
     sessions: dict[str, str] = field(default_factory=dict)
     ready: bool = False
+    retiring: bool = False
+    beat: EngineBeat = field(default_factory=lambda: EngineBeat(sessions=0))
     _outbox: Outbox = field(default_factory=Outbox)
     _filled: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -75,6 +85,12 @@ class EngineProcess:
         """Queue a message; never blocks."""
         self._outbox.put(message)
         self._filled.set()
+
+    @property
+    def load(self) -> EngineLoad:
+        """As it is judged for new sessions."""
+        ready = self.ready and not self.retiring
+        return EngineLoad(self.index, ready, len(self.sessions), self.beat.late_share, self.beat.memory_mb)
 
     async def write(self) -> None:
         """Write what is queued, until the pipe breaks."""
@@ -111,13 +127,14 @@ class Engines:
     Args:
         count: How many engines.
         configure: The first message to each.
-        events: Where sessions' states and ends are reported.
+        memory_mb: What all processes of the worker may use together; None when unknown.
     """
 
-    def __init__(self, count: int, configure: Configure, events: EngineEvents) -> None:
+    def __init__(self, count: int, configure: Configure, *, memory_mb: float | None = None) -> None:
         self._count = count
         self._configure = configure
-        self._events = events
+        self._limits = Limits(configure.max_sessions, memory_mb)
+        self._wired: EngineEvents | None = None
         self._engines: dict[int, EngineProcess] = {}
         self._leaving = asyncio.Event()
         self._one_ready = asyncio.Event()
@@ -139,19 +156,44 @@ class Engines:
         """Process ids of the running engines."""
         return [engine.process.pid for engine in self._engines.values()]
 
-    def start_session(self, start: StartSession) -> bool:
+    @property
+    def capacity(self) -> int:
+        """Sessions that fit into the engines that are ready."""
+        return sum(self._limits.max_sessions for engine in self._engines.values() if engine.load.ready)
+
+    def listen(self, events: EngineEvents) -> None:
+        """Where sessions' states and ends are reported; called once, before `run`."""
+        self._wired = events
+
+    @property
+    def _events(self) -> EngineEvents:
+        if self._wired is None:
+            raise RuntimeError("listen() comes first")
+        return self._wired
+
+    def room_for_one(self) -> int | Refusal:
+        """The engine that would take the next session, or why none would."""
+        return place([engine.load for engine in self._engines.values()], self._limits)
+
+    def start_session(self, start: StartSession) -> int | Refusal:
         """Place a session on the least loaded engine.
 
         Returns:
-            Whether an engine had room for it.
+            The engine's index, or why none takes it.
         """
-        fitting = [e for e in self._engines.values() if e.ready and len(e.sessions) < self._configure.max_sessions]
-        if not fitting:
-            return False
-        engine = min(fitting, key=lambda e: (len(e.sessions), e.index))
+        index = self.room_for_one()
+        if isinstance(index, Refusal):
+            return index
+        engine = self._engines[index]
         engine.sessions[start.session_id] = start.room
         engine.put(start)
-        return True
+        return index
+
+    def update_session(self, update: UpdateSession) -> None:
+        """Change a live session; an unknown one is ignored."""
+        for engine in self._engines.values():
+            if update.session_id in engine.sessions:
+                engine.put(update)
 
     def end_session(self, session_id: str, reason: EndReason) -> None:
         """Ask for the end of a session; an unknown one is ignored."""
@@ -173,9 +215,14 @@ class Engines:
             engine.put(self._configure)
             was_ready = await self._attend(engine)
             del self._engines[index]
+            self._events.observer.engine_lost(index, len(engine.sessions))
             self._bury(engine)
             if self._leaving.is_set():
                 return
+            if engine.retiring:
+                self._log.info("engine_replaced", engine=index, memory_mb=round(engine.beat.memory_mb))
+                deaths = 0
+                continue
             deaths = 0 if was_ready else deaths + 1
             self.lost += 1
             if not self._one_ready.is_set() and engine.process.returncode in _HOPELESS:
@@ -222,6 +269,7 @@ class Engines:
             case Ready():
                 engine.ready = True
                 self._one_ready.set()
+                self._events.observer.engine_ready(engine.index)
                 self._events.on_ready()
                 self._log.info("engine_ready", engine=engine.index, pid=message.pid, opus=message.opus)
             case SessionState():
@@ -229,8 +277,27 @@ class Engines:
             case SessionEnded():
                 engine.sessions.pop(message.session_id, None)
                 self._events.on_ended(message)
+                self._retire_when_empty(engine)
             case EngineBeat():
-                pass
+                engine.beat = message
+                self._events.observer.engine_beat(engine.index, message)
+                self._judge_size(engine)
+
+    def _judge_size(self, engine: EngineProcess) -> None:
+        """Replace an engine that leaks: when it is empty, or at once before it takes the others' memory."""
+        match leak(engine.beat.memory_mb, self._limits):
+            case Leak.END:
+                self._log.error("engine_too_large", engine=engine.index, memory_mb=round(engine.beat.memory_mb))
+                engine.process.kill()
+            case Leak.RETIRE if not engine.retiring:
+                self._log.warning("engine_leaks", engine=engine.index, memory_mb=round(engine.beat.memory_mb))
+                engine.retiring = True
+                self._retire_when_empty(engine)
+
+    @staticmethod
+    def _retire_when_empty(engine: EngineProcess) -> None:
+        if engine.retiring and not engine.sessions:
+            engine.put(Shutdown())
 
     async def _reap(self, engine: EngineProcess) -> None:
         """The pipe is closed: the engine is leaving or broken; make sure that it is gone."""

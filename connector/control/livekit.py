@@ -40,7 +40,14 @@ class LiveKitRooms:
         """
         self._where = redact(url)
         self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_TOTAL_S, connect=_CONNECT_S))
-        self._rooms = api.LiveKitAPI(url, api_key, api_secret.reveal(), session=self._session, failover=False).room
+        self._url = url
+        self.use_key(api_key, api_secret)
+
+    def use_key(self, api_key: str, api_secret: Secret) -> None:
+        """Ask with another key from now on."""
+        self._rooms = api.LiveKitAPI(
+            self._url, api_key, api_secret.reveal(), session=self._session, failover=False
+        ).room
 
     async def list_rooms(self, names: Iterable[str] | None = None) -> tuple[RoomSeen, ...]:
         """The rooms that exist, without their participants.
@@ -159,4 +166,10 @@ def _seen(info: ParticipantInfo) -> ParticipantSeen:
         kind = ParticipantInfo.Kind.Name(info.kind)
     except ValueError:  # a kind younger than the library
         kind = f"UNKNOWN_{info.kind}"
-    return ParticipantSeen(identity=info.identity, sid=info.sid, kind=kind, attributes=dict(info.attributes))
+    return ParticipantSeen(
+        identity=info.identity,
+        sid=info.sid,
+        kind=kind,
+        attributes=dict(info.attributes),
+        joined_ms=info.joined_at_ms or info.joined_at * 1000,
+    )

@@ -1,11 +1,21 @@
 """From a rule and a room to the message that starts a session. Pure."""
 
+from connector.base.trigger import Trigger
 from connector.config.model import Config, JoinMode, RoomRule
 from connector.control.seen import RoomSeen
-from connector.messages.types import Configure, IceServerSpec, ListenSpec, StartSession
+from connector.messages.types import Configure, IceServerSpec, ListenSpec, StartSession, UpdateSession
 
 
-def start_order(rule: RoomRule, room: RoomSeen, agent_id: str, session_id: str, *, trigger: str) -> StartSession:
+def start_order(
+    rule: RoomRule,
+    room: RoomSeen,
+    agent_id: str,
+    session_id: str,
+    *,
+    trigger: Trigger,
+    requested: bool = False,
+    fenced: bool = False,
+) -> StartSession:
     """The orders of one session.
 
     Args:
@@ -13,22 +23,20 @@ def start_order(rule: RoomRule, room: RoomSeen, agent_id: str, session_id: str, 
         room: The room to serve.
         agent_id: The Millis agent.
         session_id: Its new id.
-        trigger: What hastened the pass: webhook, reconcile, request, dispatch, failover.
+        trigger: What hastened the pass.
+        requested: Somebody asked for it: it stays until the humans, once they were there, have left.
+        fenced: A shared lease is held, so nobody else may join with our identity.
     """
     return StartSession(
         session_id=session_id,
         room=room.name,
-        trigger=trigger,
+        trigger=trigger.value,
         agent_id=agent_id,
+        fenced=fenced,
         identity=rule.participant.identity,
         name=rule.participant.name,
-        listen=ListenSpec(
-            sources=tuple(source.value for source in rule.listen.sources),
-            include=rule.listen.include,
-            exclude=rule.listen.exclude,
-            gain_db=dict(rule.listen.gain_db),
-        ),
-        join="request" if rule.join is JoinMode.NEVER else rule.join.value,
+        listen=_listen(rule),
+        join="request" if requested or rule.join is JoinMode.NEVER else rule.join.value,
         min_humans=rule.min_humans,
         leave_after_s=rule.leave_after,
         max_duration_s=rule.max_duration,
@@ -37,6 +45,25 @@ def start_order(rule: RoomRule, room: RoomSeen, agent_id: str, session_id: str, 
         reconnect_within_s=rule.reconnect.within,
         agent_silence_s=rule.agent_silence,
         metadata=dict(rule.metadata),
+    )
+
+
+def update_order(rule: RoomRule, session_id: str) -> UpdateSession:
+    """What a reload changes in a live session."""
+    return UpdateSession(
+        session_id=session_id,
+        listen=_listen(rule),
+        leave_after_s=rule.leave_after,
+        max_duration_s=rule.max_duration,
+    )
+
+
+def _listen(rule: RoomRule) -> ListenSpec:
+    return ListenSpec(
+        sources=tuple(source.value for source in rule.listen.sources),
+        include=rule.listen.include,
+        exclude=rule.listen.exclude,
+        gain_db=dict(rule.listen.gain_db),
     )
 
 

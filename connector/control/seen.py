@@ -13,12 +13,14 @@ class ParticipantSeen:
         sid: Unique per join.
         kind: The kind's name in capitals: STANDARD, INGRESS, EGRESS, SIP, AGENT, CONNECTOR, BRIDGE, ….
         attributes: Set by the participant or its token.
+        joined_ms: When it joined, in wall-clock milliseconds; 0 when unknown.
     """
 
     identity: str
     sid: str
     kind: str
     attributes: Mapping[str, str] = field(default_factory=dict)
+    joined_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

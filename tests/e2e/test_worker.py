@@ -111,19 +111,36 @@ async def test_a_killed_engine_is_replaced_and_its_room_served_again(
         await practice.until(lambda a: len(a.sessions) == 2 and a.sessions[-1].live)
 
 
-async def test_a_frozen_engine_ends_itself_when_it_thaws(
+async def test_a_hung_engine_is_ended_and_its_room_served_again(
     livekit: LiveKitServer, scene: Scene, room_name: str, tmp_path: Path
 ) -> None:
-    """An engine that stood still for over 5 s ends itself with its first breath, and its room is served again."""
+    """An engine that says nothing for 5 s is killed by control; its room is served again."""
     async with agent() as practice, Worker(livekit, practice.url, room_name, tmp_path) as worker:
         await scene.speaker("ada", hz=440)
         await worker.live()
         (engine,) = worker.engines
         engine.send_signal(signal.SIGSTOP)
+        assert (await worker.ended())["reason"] == "engine_lost"
+        assert worker.events("engine_silent")
+        await worker.live(times=2)
+
+
+async def test_a_frozen_worker_ends_its_engine_when_it_thaws(
+    livekit: LiveKitServer, scene: Scene, room_name: str, tmp_path: Path
+) -> None:
+    """When the whole worker stood still for over 5 s, the engine ends itself with its first breath."""
+    async with agent() as practice, Worker(livekit, practice.url, room_name, tmp_path) as worker:
+        await scene.speaker("ada", hz=440)
+        await worker.live()
+        (engine,) = worker.engines
+        worker.signal(signal.SIGSTOP)
+        engine.send_signal(signal.SIGSTOP)
         await until(lambda: engine.status() == "stopped")
         thaw_at = time.monotonic() + 6
         await until(lambda: time.monotonic() > thaw_at)
         engine.send_signal(signal.SIGCONT)
+        await until(lambda: engine.status() in ("zombie", "dead"))
+        worker.signal(signal.SIGCONT)
         assert (await worker.ended())["reason"] == "engine_lost"
         (lost,) = worker.events("engine_lost")
         assert lost["exit_code"] == 70

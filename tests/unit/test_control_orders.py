@@ -1,5 +1,6 @@
 """From a rule to the engine's orders."""
 
+from connector.base.trigger import Trigger
 from connector.config.load import load_text
 from connector.control.orders import configure_order, start_order
 from connector.control.seen import RoomSeen
@@ -30,7 +31,7 @@ rooms:
 
 def test_every_setting_of_a_rule_reaches_the_engine() -> None:
     """Nothing that a rule says about a session is lost on the way."""
-    order = start_order(CONFIG.rules[0], RoomSeen("lobby", "RM_1"), "a1", "s1", trigger="reconcile")
+    order = start_order(CONFIG.rules[0], RoomSeen("lobby", "RM_1"), "a1", "s1", trigger=Trigger.RECONCILE)
     assert order.model_dump(exclude={"type"}) == {
         "session_id": "s1",
         "room": "lobby",

@@ -1,0 +1,179 @@
+"""The life of sessions as control sees it."""
+
+from connector.base.ends import EndReason
+from connector.base.trigger import Trigger
+from connector.control.desired import Why
+from connector.messages.types import SessionEnded, SessionState
+from tests.control_world import ADA, Replica, SharedClaims, SharedStore, rules_of
+from tests.until import until
+
+RULES = rules_of('room: "lobby", agent: "a1"', 'room: "other", agent: "a2"')
+
+
+async def serving(*rooms: str) -> Replica:
+    """A replica with a session in each of these rooms."""
+    world = Replica(RULES)
+    world.livekit.people = dict.fromkeys(rooms, (ADA,))
+    await world.passes()
+    return world
+
+
+async def test_a_drain_starts_nothing_more() -> None:
+    """After `drain` no pass starts a session, and idle is reached with the last end."""
+    world = await serving("lobby")
+    world.livekit.people["other"] = (ADA,)
+    world.life.drain()
+    await world.passes()
+    assert world.reconciler.verdicts["other"].why is Why.DRAINING
+    assert not world.life.idle.is_set()
+    world.end(EndReason.ROOM_EMPTY)
+    await world.passes()
+    assert world.rooms == ["lobby"]
+    assert world.life.idle.is_set()
+
+
+async def test_the_room_is_closed_when_the_rule_wants_it() -> None:
+    """An end with `delete_room` closes the room over the API."""
+    world = await serving("lobby")
+    world.end(EndReason.AGENT_HANGUP, delete_room=True)
+    await until(lambda: world.closed == ["lobby"])
+    await world.life.close()
+
+
+async def test_a_message_of_an_earlier_session_changes_nothing() -> None:
+    """States and ends of a session that is no longer the room's are ignored."""
+    world = await serving("lobby")
+    world.life.on_state(SessionState(session_id="old", room="lobby", state="live", humans=5))
+    world.life.on_ended(SessionEnded(session_id="old", room="lobby", reason=EndReason.DRAINED))
+    assert world.life.running.by_room["lobby"].state == "joining"
+    assert world.diary.ended == []
+
+
+async def test_a_refused_key_holds_every_room_and_one_tries_after_five_minutes() -> None:
+    """An `auth` refusal opens the circuit; after five minutes one session tries, and success lets all start."""
+    world = await serving("lobby")
+    world.livekit.people["other"] = (ADA,)
+    world.end(EndReason.AGENT_REJECTED, cause="auth")
+    await world.passes()
+    assert {v.why for v in world.reconciler.verdicts.values()} == {Why.CIRCUIT_OPEN}
+    world.clock.now += 301
+    await world.passes()
+    assert len(world.rooms) == 2, "one tries, the other waits for what becomes of it"
+    world.say("connecting", world.rooms[-1])
+    await world.passes()
+    assert len(world.rooms) == 3
+    assert world.diary.circuits == [("millis", True), ("millis", False)]
+
+
+async def test_a_new_key_is_tried_at_once() -> None:
+    """A changed Millis key closes the circuit."""
+    world = await serving("lobby")
+    world.end(EndReason.AGENT_REJECTED, cause="auth")
+    world.life.new_key()
+    await world.passes()
+    assert world.rooms == ["lobby", "lobby"]
+
+
+async def test_a_refused_agent_holds_its_room_until_the_rule_names_another() -> None:
+    """Millis' refusal of the agent concerns this room only, and a corrected rule is served at once."""
+    world = await serving("lobby")
+    world.end(EndReason.AGENT_REJECTED, cause="config")
+    world.livekit.people["other"] = (ADA,)
+    await world.passes()
+    assert world.rooms == ["lobby", "other"]
+    assert world.reconciler.verdicts["lobby"].why is Why.REJECTED
+    corrected = rules_of('room: "lobby", agent: "a9"')
+    world.reconciler.rules = type(world.reconciler.rules)(corrected)
+    await world.passes()
+    assert world.hosts.orders[-1].agent_id == "a9"
+
+
+async def test_a_third_replacement_holds_the_room() -> None:
+    """Replaced three times within ten minutes, the room is held and counted; later it is tried again."""
+    world = await serving("lobby")
+    for _ in range(3):
+        world.end(EndReason.REPLACED)
+        world.clock.now += 1
+        await world.passes()
+    assert world.reconciler.verdicts["lobby"].why is Why.HELD
+    await world.passes()
+    assert world.diary.held == 1
+    world.clock.now += 600
+    await world.passes()
+    assert len(world.rooms) == 4
+
+
+async def test_a_reload_reaches_the_sessions_that_it_concerns() -> None:
+    """Live keys are sent to the engine; a removed rule ends its session after its `leave_after`."""
+    world = await serving("lobby", "other")
+    world.life.apply_rules(rules_of('room: "lobby", agent: "a2", leave_after: 3s'))
+    assert [(update.leave_after_s, update.session_id) for update in world.hosts.updates] == [
+        (3.0, world.life.running.by_room["lobby"].session_id)
+    ]
+    await world.passes()
+    assert world.hosts.asked_to_end == []
+    world.clock.now += 11
+    await world.passes()
+    assert world.hosts.asked_to_end == [(world.life.running.by_room["other"].session_id, EndReason.RULE_REMOVED)]
+
+
+async def test_a_rule_that_comes_back_in_time_keeps_its_session() -> None:
+    """A rule that was removed by mistake and put back leaves the call alone."""
+    world = await serving("lobby")
+    world.life.apply_rules(rules_of('room: "x", agent: "a1"'))
+    world.life.apply_rules(RULES)
+    world.clock.now += 60
+    await world.passes()
+    assert world.hosts.asked_to_end == []
+
+
+async def test_a_request_ends_with_its_session_unless_something_failed() -> None:
+    """A success fulfils a request; a lost engine does not."""
+    world = Replica(rules_of('room: "asked", agent: "a1", join: request'))
+    world.livekit.people = {"asked": ()}
+    assert world.desk.join("asked", None, Trigger.REQUEST) == "accepted"
+    await world.due()
+    assert world.hosts.orders[0].join == "request"
+    world.end(EndReason.ENGINE_LOST, "asked")
+    await world.due()
+    assert len(world.rooms) == 2
+    world.end(EndReason.ROOM_EMPTY, "asked")
+    await world.passes()
+    assert (len(world.rooms), dict(world.life.requests.by_room)) == (2, {})
+
+
+async def test_an_old_request_is_dropped() -> None:
+    """A request for a room that does not come into being is forgotten after a quarter of an hour."""
+    world = Replica(rules_of('room: "asked", agent: "a1", join: request'))
+    assert world.desk.join("asked", None, Trigger.DISPATCH) == "accepted"
+    world.clock.now += 901
+    await world.passes()
+    assert dict(world.life.requests.by_room) == {}
+    await world.life.close()
+
+
+async def test_how_it_ended_is_shared_before_the_room_is_free() -> None:
+    """Another replica never finds a free room without knowing how its session ended."""
+    clock = Replica(RULES).clock
+    store = SharedStore(clock)
+    claims = SharedClaims(store, "w1")
+    world = Replica(RULES, clock=clock, claims=claims)
+    world.livekit.people = {"lobby": (ADA,)}
+    await world.passes()
+    world.end(EndReason.AGENT_HANGUP)
+    await until(lambda: store.holder("lobby") is None)
+    assert store.ends["lobby"].reason is EndReason.AGENT_HANGUP
+    await until(lambda: claims.told == ["lobby"])
+    await world.life.close()
+
+
+async def test_a_lost_engine_keeps_the_claim_for_the_next() -> None:
+    """Between two engines of one replica the lease is not given away."""
+    store = SharedStore(Replica(RULES).clock)
+    world = Replica(RULES, clock=store.clock, claims=SharedClaims(store, "w1"))
+    world.livekit.people = {"lobby": (ADA,)}
+    await world.passes()
+    world.end(EndReason.ENGINE_LOST)
+    assert store.holder("lobby") == "w1"
+    await world.due()
+    assert world.rooms == ["lobby", "lobby"]
