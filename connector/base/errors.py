@@ -55,6 +55,7 @@ class LegError(ConnectorError):
         retryable: Whether the same try may succeed later without anybody changing anything.
         may_have_begun: Whether a billed session may have begun on the other side (an ambiguous failure).
         retry_after_s: Seconds that the other side asked to wait, if it did.
+        cause: A `Cause` that says more than the reason; empty when there is nothing to say.
     """
 
     def __init__(
@@ -65,12 +66,14 @@ class LegError(ConnectorError):
         retryable: bool = False,
         may_have_begun: bool = False,
         retry_after_s: float | None = None,
+        cause: str = "",
     ) -> None:
         super().__init__(message)
         self.reason = reason
         self.retryable = retryable
         self.may_have_begun = may_have_begun
         self.retry_after_s = retry_after_s
+        self.cause = cause
 
 
 class RoomLegError(LegError):

@@ -56,11 +56,13 @@ class RoomLost:
         reason: The session's end reason if it ends now.
         rejoin: Whether a new join with a new token is worth a try while a human is there.
         detail: One redacted line for the log.
+        cause: LiveKit's disconnect reason in small letters, or a `Cause`; for metrics.
     """
 
     reason: EndReason
     rejoin: bool
     detail: str
+    cause: str = ""
 
 
 RoomEvent: TypeAlias = HumansChanged | RoomRecovering | RoomRecovered | RoomEncrypted | RoomLost
@@ -76,7 +78,7 @@ class AgentLost:
     """The agent leg is lost.
 
     Attributes:
-        cause: A word for metrics: ``no_datagrams``, ``no_media``, ``agent_silence``, ``transport_failed``.
+        cause: A `Cause`: ``no_datagrams``, ``no_media``, ``agent_silence``, ``transport_failed``.
         detail: One redacted line for the log.
     """
 

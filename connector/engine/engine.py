@@ -121,6 +121,7 @@ class Engine:
                 room=plan.room,
                 reason=result.reason,
                 detail=result.detail,
+                cause=result.cause,
                 delete_room=result.delete_room,
                 summary=dict(result.figures),
             )

@@ -119,7 +119,7 @@ class SessionEnded(_Message):
     """A session is over, both legs closed.
 
     Attributes:
-        cause: A word from a closed set that says more than the reason: an `OfferOutcome`, or what lost the agent leg.
+        cause: What lies behind the reason: a `Cause`, or LiveKit's disconnect reason in small letters.
         delete_room: The rule wants the room closed now (the agent hung up under ``close_room``).
         summary: Figures of the whole session, for its one summary line.
     """

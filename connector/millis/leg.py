@@ -14,6 +14,7 @@ from aiortc.exceptions import OperationError
 
 from connector.audio.frames import MediaPacket
 from connector.audio.liveness import LegLiveness
+from connector.base.causes import Cause
 from connector.base.ends import EndReason
 from connector.base.errors import AgentLegError
 from connector.base.legs import AgentEvent, AgentHungUp, AgentLost, AudioCodec
@@ -36,6 +37,12 @@ _LOST_BECAUSE = {
     "no_datagrams": "no datagram from the agent for 12 s: its process or the network between is gone",
     "no_media": "the agent sent no audio within 15 s of connecting",
     "agent_silence": "the agent's audio stream, never paused before, has stopped",
+}
+
+_NOT_CONNECTED_CAUSES = {
+    PeerState.ICE_FAILED: Cause.ICE_FAILED,
+    PeerState.DTLS_FAILED: Cause.DTLS_FAILED,
+    PeerState.HUNG_UP: Cause.HUNG_UP,
 }
 
 
@@ -91,6 +98,7 @@ class MillisAgentLeg:
                 f"Cannot prepare a WebRTC offer: {redact(error)}. Check the machine's network and millis.ice_servers",
                 reason=EndReason.AGENT_UNREACHABLE,
                 retryable=isinstance(error, OSError),
+                cause=Cause.UNREACHABLE if isinstance(error, OSError) else Cause.CONFIG,
             ) from None
 
     async def offer(self) -> AudioCodec:
@@ -149,6 +157,7 @@ class MillisAgentLeg:
             reason=EndReason.AGENT_UNREACHABLE,
             retryable=True,
             may_have_begun=True,
+            cause=_NOT_CONNECTED_CAUSES.get(state, Cause.CONNECT_TIMEOUT),
         )
 
     def send(self, payload: bytes, timestamp: int) -> None:
@@ -182,7 +191,7 @@ class MillisAgentLeg:
             return AgentHungUp()
         if self._peer.over:
             return AgentLost(
-                "transport_failed", "the connection to the agent broke: ICE consent or the transport failed"
+                Cause.TRANSPORT_FAILED, "the connection to the agent broke: ICE consent or the transport failed"
             )
         return None
 
@@ -195,7 +204,7 @@ class MillisAgentLeg:
         self._stuck_polls = self._stuck_polls + 1 if self._peer.stuck and taken == self._taken else 0
         self._taken = taken
         if self._stuck_polls >= _STUCK_POLLS:
-            return AgentLost("transport_failed", "the transport has stopped taking packets for the agent")
+            return AgentLost(Cause.TRANSPORT_FAILED, "the transport has stopped taking packets for the agent")
         self._polls += 1
         if self._polls % _REPORTS_EVERY == 0:
             await self._peer.read_reports()

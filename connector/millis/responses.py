@@ -61,6 +61,7 @@ class Verdict:
             retryable=self.retryable,
             may_have_begun=self.may_have_begun,
             retry_after_s=retry_after_s,
+            cause=self.outcome.value,
         )
 
 

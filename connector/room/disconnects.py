@@ -6,6 +6,7 @@ means that we were replaced, everything else is worth a new join.
 
 from collections import deque
 
+from connector.base.causes import Cause
 from connector.base.ends import EndReason
 from connector.base.legs import RoomLost
 
@@ -35,7 +36,7 @@ def room_lost(reason: str) -> RoomLost:
         The event for the session.
     """
     end, rejoin, detail = _ENDS.get(reason, (EndReason.LIVEKIT_UNREACHABLE, True, "the connection to LiveKit was lost"))
-    return RoomLost(reason=end, rejoin=rejoin, detail=f"{detail} ({reason})")
+    return RoomLost(reason=end, rejoin=rejoin, detail=f"{detail} ({reason})", cause=reason.lower())
 
 
 class FlapMeter:
@@ -60,4 +61,5 @@ class FlapMeter:
             reason=EndReason.LIVEKIT_UNREACHABLE,
             rejoin=True,
             detail=f"the connection to LiveKit broke more than {FLAP_LIMIT} times in {FLAP_WINDOW_S:.0f} s",
+            cause=Cause.FLAPPING,
         )

@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 from livekit import rtc
 
+from connector.base.causes import Cause
 from connector.base.ends import EndReason
 from connector.base.errors import RoomLegError
 from connector.base.redact import redact
@@ -57,6 +58,7 @@ async def connect_room(room: rtc.Room, url: str, token: str) -> None:
             "check that LiveKit's UDP ports can be reached from here",
             reason=EndReason.LIVEKIT_UNREACHABLE,
             retryable=True,
+            cause=Cause.TIMEOUT,
         )
     error = task.exception()
     if error is not None:
@@ -81,49 +83,65 @@ def explain(error: BaseException, url: str) -> RoomLegError:
     text = redact(error.message if isinstance(error, rtc.ConnectError) else error)
     found = text.removeprefix("engine: signal failure: ").removeprefix("client error: ")
     where = redact(url)
-    for mark, (reason, retryable), remedy in _REMEDIES:
+    for mark, cause, remedy in _REMEDIES:
         if found.startswith(mark) if mark.isdigit() else mark in found:
-            return RoomLegError(f"joining the room at {where}: {remedy}: {found}", reason=reason, retryable=retryable)
+            return _error(f"{remedy}: {found}", where, cause)
+    return _error(found or type(error).__name__, where, Cause.UNREACHABLE)
+
+
+def _error(what: str, where: str, cause: Cause) -> RoomLegError:
+    refused = cause in {Cause.AUTH, Cause.CONFIG}
     return RoomLegError(
-        f"joining the room at {where}: {found or type(error).__name__}",
-        reason=EndReason.LIVEKIT_UNREACHABLE,
-        retryable=True,
+        f"joining the room at {where}: {what}",
+        reason=EndReason.LIVEKIT_REJECTED if refused else EndReason.LIVEKIT_UNREACHABLE,
+        retryable=not refused,
+        cause=cause,
     )
 
 
-_REFUSED = (EndReason.LIVEKIT_REJECTED, False)
-_LATER = (EndReason.LIVEKIT_UNREACHABLE, True)
-_REMEDIES: tuple[tuple[str, tuple[EndReason, bool], str], ...] = (
+_REMEDIES: tuple[tuple[str, Cause, str], ...] = (
     (
         "invalid API key",
-        _REFUSED,
+        Cause.AUTH,
         "LiveKit does not know the key in LIVEKIT_API_KEY: check the key, and that it belongs to this server",
     ),
     (
         "signature is invalid",
-        _REFUSED,
+        Cause.AUTH,
         "LIVEKIT_API_SECRET does not belong to the key in LIVEKIT_API_KEY: check the secret",
     ),
-    ("401", _REFUSED, "LiveKit refused the token: check LIVEKIT_API_KEY, LIVEKIT_API_SECRET and this machine's clock"),
+    (
+        "401",
+        Cause.AUTH,
+        "LiveKit refused the token: check LIVEKIT_API_KEY, LIVEKIT_API_SECRET and this machine's clock",
+    ),
     (
         "requested room does not exist",
-        _REFUSED,
+        Cause.CONFIG,
         "there is no such room, and the server makes none by itself (room.auto_create is off): check its name",
     ),
-    ("404", _REFUSED, "no LiveKit answers under this path: check livekit.url (scheme, host and port, no path)"),
-    ("400", _REFUSED, "LiveKit refused the request: check the room's name and livekit.url"),
-    ("403", _REFUSED, "LiveKit forbids the join: check the key's rights"),
-    ("429", _LATER, "LiveKit is limiting joins: try later"),
-    ("5", _LATER, "LiveKit could not take the participant: check its log, and whether the room is full"),
-    ("failed to parse the url", _REFUSED, "livekit.url is no address: give it as wss://host"),
-    ("Connection refused", _LATER, "nothing listens there: check livekit.url, and that the server runs"),
-    ("failed to lookup address", _LATER, "the host name cannot be resolved: check livekit.url and the resolver"),
+    ("404", Cause.CONFIG, "no LiveKit answers under this path: check livekit.url (scheme, host and port, no path)"),
+    ("400", Cause.CONFIG, "LiveKit refused the request: check the room's name and livekit.url"),
+    ("403", Cause.AUTH, "LiveKit forbids the join: check the key's rights"),
+    ("429", Cause.RATE, "LiveKit is limiting joins: try later"),
+    ("5", Cause.SERVER, "LiveKit could not take the participant: check its log, and whether the room is full"),
+    ("failed to parse the url", Cause.CONFIG, "livekit.url is no address: give it as wss://host"),
+    ("Connection refused", Cause.UNREACHABLE, "nothing listens there: check livekit.url, and that the server runs"),
+    (
+        "failed to lookup address",
+        Cause.UNREACHABLE,
+        "the host name cannot be resolved: check livekit.url and the resolver",
+    ),
     (
         "corrupt message of type",
-        _REFUSED,
+        Cause.CONFIG,
         "the server there does not speak TLS: check whether livekit.url should begin with ws:// instead of wss://",
     ),
-    ("timed out", _LATER, "no answer in time: check livekit.url, and that LiveKit's ports can be reached from here"),
+    (
+        "timed out",
+        Cause.TIMEOUT,
+        "no answer in time: check livekit.url, and that LiveKit's ports can be reached from here",
+    ),
 )
 """What stands in the SDK's text (a status at its beginning, or words anywhere), what it means, and what to do."""
 

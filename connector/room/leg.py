@@ -191,7 +191,9 @@ class LiveKitRoomLeg:
                     await self._events.wait_end()
         end = self._events.end
         if end is not None:
-            raise RoomLegError(f"joining the room: {end.detail}", reason=end.reason, retryable=end.rejoin)
+            raise RoomLegError(
+                f"joining the room: {end.detail}", reason=end.reason, retryable=end.rejoin, cause=end.cause
+            )
 
     async def next_event(self) -> RoomEvent:
         """What happened next. At most one event of each kind waits; after `RoomLost` this gives it again."""

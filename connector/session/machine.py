@@ -76,6 +76,7 @@ class SessionMachine:
     Attributes:
         reason: Why the session ends; None while it lives.
         detail: One line for the log beside the reason.
+        cause: The word behind the reason: a `Cause`, or LiveKit's disconnect reason; empty when there is none.
         delete_room: Whether the room is to be closed after the end (`close_room`).
     """
 
@@ -97,6 +98,7 @@ class SessionMachine:
         self._ended = False
         self.reason: EndReason | None = None
         self.detail = ""
+        self.cause = ""
         self.delete_room = False
         self._handlers: dict[type, Callable[[Any, float], list[Command]]] = {
             RoomJoined: self._on_joined,
@@ -185,9 +187,9 @@ class SessionMachine:
         room, agent = _ROOM_EVENTS.get(type(event)), _AGENT_EVENTS.get(type(event))
         return (room is None or self._room in room) and (agent is None or self._agent in agent)
 
-    def _end(self, reason: EndReason, detail: str = "") -> list[Command]:
+    def _end(self, reason: EndReason, detail: str = "", cause: str = "") -> list[Command]:
         self.reason = reason
-        self.detail = detail
+        self.detail, self.cause = detail, cause
         if self._agent is _Agent.GONE:
             return self._close_room()
         if self._agent is _Agent.CLEARING:
@@ -229,7 +231,7 @@ class SessionMachine:
 
     def _on_join_failed(self, event: RoomFailed, now: float) -> list[Command]:
         if self._room_lost_at is None or not event.error.retryable:
-            return self._end(event.error.reason, str(event.error))
+            return self._end(event.error.reason, str(event.error), event.error.cause)
         return self._plan_rejoin(now)
 
     def _on_humans(self, event: HumansChanged, now: float) -> list[Command]:
@@ -251,8 +253,8 @@ class SessionMachine:
 
     def _on_room_lost(self, event: RoomLost, now: float) -> list[Command]:
         if not event.rejoin:
-            return self._end(event.reason, event.detail)
-        self.detail = event.detail
+            return self._end(event.reason, event.detail, event.cause)
+        self.detail, self.cause = event.detail, event.cause
         self._room_lost_at = now if self._room_lost_at is None else self._room_lost_at
         self._room = _Room.CLEARING
         return [Command.CLOSE_ROOM_LEG]
@@ -293,14 +295,14 @@ class SessionMachine:
         wait = self._retries.next_wait(error, now, self._rand) if error.retryable else None
         if wait is None:
             reason = EndReason.AGENT_LOST if self._was_live and error.retryable else error.reason
-            return self._end(reason, str(error))
+            return self._end(reason, str(error), error.cause)
         return self._clear_agent(now + wait)
 
     def _on_agent_lost(self, event: AgentLost, now: float) -> list[Command]:
         wait = self._retries.next_wait(None, now, self._rand)
         if wait is None:
-            return self._end(EndReason.AGENT_LOST, event.detail)
-        self.detail = event.detail
+            return self._end(EndReason.AGENT_LOST, event.detail, event.cause)
+        self.detail, self.cause = event.detail, event.cause
         return self._clear_agent(now + wait)
 
     def _on_hung_up(self, _event: AgentHungUp, now: float) -> list[Command]:
@@ -346,7 +348,7 @@ class SessionMachine:
             return self._end(EndReason.ROOM_EMPTY)
         if self._room_lost_at is not None:
             if now >= self._room_lost_at + REJOIN_FOR_S:
-                return self._end(EndReason.LIVEKIT_UNREACHABLE, self.detail)
+                return self._end(EndReason.LIVEKIT_UNREACHABLE, self.detail, self.cause)
             if now >= self._room_lost_at + HOLD_AGENT_S and self._agent in _BILLED:
                 return self._clear_agent(now)
         if self._room is _Room.WAITING and self._room_due is not None and now >= self._room_due:

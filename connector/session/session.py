@@ -57,6 +57,7 @@ class SessionResult:
 
     reason: EndReason
     detail: str
+    cause: str
     delete_room: bool
     figures: dict[str, float]
 
@@ -121,7 +122,8 @@ class Session:
             remove()
         machine = self._machine
         figures = self._summary.close(self._ticker.now(), self._core.figures())
-        return SessionResult(machine.reason or EndReason.INTERNAL_ERROR, machine.detail, machine.delete_room, figures)
+        reason = machine.reason or EndReason.INTERNAL_ERROR
+        return SessionResult(reason, machine.detail, machine.cause, machine.delete_room, figures)
 
     async def _live(self, group: asyncio.TaskGroup) -> None:
         shown: tuple[State, int] | None = None

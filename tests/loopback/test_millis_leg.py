@@ -159,6 +159,7 @@ async def test_an_unreachable_candidate_ends_at_the_deadline() -> None:
             with pytest.raises(AgentLegError, match=r"within 0\.3 s") as caught:
                 await call.leg.connect()
     assert unconnected(caught.value)
+    assert caught.value.cause == "connect_timeout"
 
 
 async def test_a_foreign_certificate_is_refused() -> None:
@@ -174,6 +175,7 @@ async def test_a_foreign_certificate_is_refused() -> None:
         with pytest.raises(AgentLegError, match="DTLS failed") as caught:
             await asyncio.wait_for(call.leg.connect(), 10)
     assert unconnected(caught.value)
+    assert caught.value.cause == "dtls_failed"
 
 
 async def test_a_dtls_handshake_that_stalls_meets_the_deadline() -> None:
@@ -194,6 +196,7 @@ async def test_a_dtls_handshake_that_stalls_meets_the_deadline() -> None:
             await call.leg.connect()
         stalled.set()
     assert unconnected(caught.value)
+    assert caught.value.cause == "connect_timeout"
 
 
 async def test_an_answer_that_the_library_refuses_is_one_error() -> None:
@@ -211,10 +214,11 @@ async def test_an_answer_that_the_library_refuses_is_one_error() -> None:
     await leg.close()
     await client.close()
     assert unconnected(caught.value)
+    assert caught.value.cause == "bad_answer"
 
 
-@pytest.mark.parametrize("status", [403, 500])
-async def test_a_refused_offer_leaves_nothing(status: int) -> None:
+@pytest.mark.parametrize(("status", "cause"), [(403, "auth"), (500, "server")])
+async def test_a_refused_offer_leaves_nothing(status: int, cause: str) -> None:
     """After a refusal the prepared connection is closed like any other."""
     client = OfferClient()
 
@@ -224,9 +228,10 @@ async def test_a_refused_offer_leaves_nothing(status: int) -> None:
     async with millis(refuse) as seen:
         leg = MillisAgentLeg(options(seen.url), client, lambda _packet: None)
         await leg.prepare()
-        with pytest.raises(AgentLegError):
+        with pytest.raises(AgentLegError) as caught:
             await leg.offer()
         await leg.close()
+        assert caught.value.cause == cause
         assert leg.figures().forced_closes == 0
     await client.close()
 
@@ -240,7 +245,7 @@ async def test_a_leg_without_an_address_is_not_prepared(monkeypatch: pytest.Monk
         await leg.prepare()
     await leg.close()
     await client.close()
-    assert (caught.value.retryable, caught.value.may_have_begun) == (True, False)
+    assert (caught.value.retryable, caught.value.may_have_begun, caught.value.cause) == (True, False, "unreachable")
 
 
 async def test_a_malformed_ice_server_is_named() -> None:
@@ -248,7 +253,7 @@ async def test_a_malformed_ice_server_is_named() -> None:
     async with calling(Answerer(), ice_servers=(IceServer(("http://stun.example.com",)),)) as call:
         with pytest.raises(AgentLegError, match=r"millis\.ice_servers") as caught:
             await call.leg.prepare()
-    assert (caught.value.retryable, caught.value.may_have_begun) == (False, False)
+    assert (caught.value.retryable, caught.value.may_have_begun, caught.value.cause) == (False, False, "config")
 
 
 async def test_a_deaf_stun_server_does_not_hold_up_the_offer() -> None:

@@ -41,17 +41,13 @@ def test_a_config_error_shows_one_line_for_each_problem() -> None:
 def test_a_leg_error_is_final_and_harmless_unless_it_says_otherwise(kind: type[LegError]) -> None:
     """Without further words a leg error is not retried and did not begin a session."""
     error = kind("x", reason=EndReason.AGENT_REJECTED)
-    assert (error.reason, error.retryable, error.may_have_begun, error.retry_after_s) == (
-        EndReason.AGENT_REJECTED,
-        False,
-        False,
-        None,
-    )
+    assert (error.reason, error.retryable, error.may_have_begun) == (EndReason.AGENT_REJECTED, False, False)
+    assert (error.retry_after_s, error.cause) == (None, "")
 
 
 def test_a_leg_error_carries_what_a_retry_must_know() -> None:
     """Whether a billed session may have begun and how long to wait stand on the error."""
     error = AgentLegError(
-        "x", reason=EndReason.AGENT_UNREACHABLE, retryable=True, may_have_begun=True, retry_after_s=3.0
+        "x", reason=EndReason.AGENT_UNREACHABLE, retryable=True, may_have_begun=True, retry_after_s=3.0, cause="rate"
     )
-    assert (error.retryable, error.may_have_begun, error.retry_after_s) == (True, True, 3.0)
+    assert (error.retryable, error.may_have_begun, error.retry_after_s, error.cause) == (True, True, 3.0, "rate")

@@ -9,6 +9,7 @@ import pytest
 
 from connector.audio.frames import AudioInputs, MediaPacket
 from connector.base.ends import EndReason
+from connector.base.errors import AgentLegError
 from connector.engine.engine import Engine, plan_of
 from connector.engine.pipe import ControlPipe
 from connector.engine.watchdog import Watchdog
@@ -129,6 +130,18 @@ async def test_one_too_many_is_refused() -> None:
             control.say(order(f"s{number}", f"room-{number}"))
         assert await control.ended("s2") is EndReason.OVERLOADED
         assert "s2" not in control.worlds
+
+
+async def test_the_cause_of_an_end_reaches_control() -> None:
+    """What lies behind the reason of an end is told beside it."""
+    async with an_engine() as (control, _):
+        refused = AgentLegError("401", reason=EndReason.AGENT_REJECTED, cause="auth")
+        control.worlds["s1"] = World(offer_errors=[refused])
+        control.say(SHARED)
+        control.say(order("s1"))
+        ended = await control.hear(lambda m: isinstance(m, SessionEnded))
+        assert isinstance(ended, SessionEnded)
+        assert (ended.reason, ended.cause) == (EndReason.AGENT_REJECTED, "auth")
 
 
 async def test_a_shutdown_ends_every_call() -> None:

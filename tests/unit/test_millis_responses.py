@@ -1,5 +1,6 @@
 import pytest
 
+from connector.base.causes import Cause
 from connector.base.ends import EndReason, ResultClass
 from connector.base.secrets import Secret
 from connector.millis.responses import OfferOutcome, describe_body, judge_status, read_answer, retry_after
@@ -38,6 +39,12 @@ def test_what_a_status_means(
     assert verdict is not None
     assert (verdict.outcome, verdict.reason) == (outcome, reason)
     assert (verdict.retryable, verdict.may_have_begun) == (retryable, may_have_begun)
+    assert verdict.error("x").cause == outcome.value
+
+
+def test_every_outcome_of_a_failed_offer_is_a_cause() -> None:
+    """What operators count as an outcome is what the session's end is remembered by."""
+    assert {outcome.value for outcome in OfferOutcome} - {"ok"} <= {cause.value for cause in Cause}
 
 
 def test_200_is_judged_by_its_body() -> None:

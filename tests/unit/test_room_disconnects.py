@@ -31,7 +31,7 @@ from connector.room.disconnects import FLAP_LIMIT, FLAP_WINDOW_S, FlapMeter, roo
 def test_every_reason_has_an_end(reason: str, end: EndReason, *, rejoin: bool) -> None:
     """An admin's will and a closed room are final, a newcomer replaces us, all else is worth a rejoin."""
     lost = room_lost(reason)
-    assert (lost.reason, lost.rejoin) == (end, rejoin)
+    assert (lost.reason, lost.rejoin, lost.cause) == (end, rejoin, reason.lower())
     assert reason in lost.detail
 
 
@@ -52,4 +52,4 @@ def test_flapping_is_five_within_two_minutes(gaps: list[float]) -> None:
         lost = meter.recovery(times[-1])
         assert (lost is not None) == too_many
         if lost is not None:
-            assert lost.rejoin
+            assert (lost.rejoin, lost.cause) == (True, "flapping")

@@ -3,6 +3,7 @@
 import pytest
 from livekit import rtc
 
+from connector.base.causes import Cause
 from connector.base.ends import EndReason
 from connector.room.joining import explain
 
@@ -11,30 +12,55 @@ REFUSED, LATER = EndReason.LIVEKIT_REJECTED, EndReason.LIVEKIT_UNREACHABLE
 
 
 @pytest.mark.parametrize(
-    ("text", "reason", "remedy"),
+    ("text", "reason", "cause", "remedy"),
     [
-        ("client error: 401 Unauthorized - invalid API key: k", REFUSED, "check the key"),
-        (f"client error: 401 Unauthorized - invalid token: {JWT}, signature is invalid", REFUSED, "check the secret"),
-        (f"client error: 401 Unauthorized - invalid token: {JWT}, token is expired", REFUSED, "this machine's clock"),
-        ("client error: 404 Not Found - requested room does not exist", REFUSED, "auto_create is off"),
-        ("client error: 404 Not Found - 404 page not found", REFUSED, "no path"),
-        ("client error: 400 Bad Request - no room name", REFUSED, "the room's name"),
-        ("client error: 403 Forbidden", REFUSED, "the key's rights"),
-        ("client error: 429 Too Many Requests", LATER, "try later"),
-        ("server error: 500 Internal Server Error", LATER, "500"),
-        ("500 Internal Server Error", LATER, "is full"),
-        ("failed to parse the url: relative URL without a base", REFUSED, "wss://host"),
-        ("transport connection error: IO error: Connection refused (os error 111)", LATER, "the server runs"),
-        ("transport connection error: IO error: failed to lookup address information", LATER, "cannot be resolved"),
-        ("transport connection error: IO error: received corrupt message of type X", REFUSED, "begin with ws://"),
-        ("transport timed out", LATER, "no answer in time"),
-        ("something nobody has seen", LATER, "something nobody has seen"),
+        ("client error: 401 Unauthorized - invalid API key: k", REFUSED, Cause.AUTH, "check the key"),
+        (
+            f"client error: 401 Unauthorized - invalid token: {JWT}, signature is invalid",
+            REFUSED,
+            Cause.AUTH,
+            "check the secret",
+        ),
+        (
+            f"client error: 401 Unauthorized - invalid token: {JWT}, token is expired",
+            REFUSED,
+            Cause.AUTH,
+            "this machine's clock",
+        ),
+        ("client error: 404 Not Found - requested room does not exist", REFUSED, Cause.CONFIG, "auto_create is off"),
+        ("client error: 404 Not Found - 404 page not found", REFUSED, Cause.CONFIG, "no path"),
+        ("client error: 400 Bad Request - no room name", REFUSED, Cause.CONFIG, "the room's name"),
+        ("client error: 403 Forbidden", REFUSED, Cause.AUTH, "the key's rights"),
+        ("client error: 429 Too Many Requests", LATER, Cause.RATE, "try later"),
+        ("server error: 500 Internal Server Error", LATER, Cause.UNREACHABLE, "500"),
+        ("500 Internal Server Error", LATER, Cause.SERVER, "is full"),
+        ("failed to parse the url: relative URL without a base", REFUSED, Cause.CONFIG, "wss://host"),
+        (
+            "transport connection error: IO error: Connection refused (os error 111)",
+            LATER,
+            Cause.UNREACHABLE,
+            "the server runs",
+        ),
+        (
+            "transport connection error: IO error: failed to lookup address information",
+            LATER,
+            Cause.UNREACHABLE,
+            "cannot be resolved",
+        ),
+        (
+            "transport connection error: IO error: received corrupt message of type X",
+            REFUSED,
+            Cause.CONFIG,
+            "begin with ws://",
+        ),
+        ("transport timed out", LATER, Cause.TIMEOUT, "no answer in time"),
+        ("something nobody has seen", LATER, Cause.UNREACHABLE, "something nobody has seen"),
     ],
 )
-def test_a_failed_join_is_one_line_with_a_remedy(text: str, reason: EndReason, remedy: str) -> None:
+def test_a_failed_join_is_one_line_with_a_remedy(text: str, reason: EndReason, cause: Cause, remedy: str) -> None:
     """Each failure is named with what to do; only those that may pass by themselves are worth another try."""
     error = explain(rtc.ConnectError(f"engine: signal failure: {text}"), "wss://user:pass@livekit.example.com")
-    assert error.reason is reason
+    assert (error.reason, error.cause) == (reason, cause)
     assert error.retryable == (reason is LATER)
     assert remedy in str(error)
     assert "livekit.example.com" in str(error)

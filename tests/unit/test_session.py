@@ -193,10 +193,10 @@ async def test_the_last_human_leaving_ends_the_session() -> None:
 
 async def test_a_failed_join_closes_the_prepared_agent() -> None:
     """When the room cannot be joined, nothing is offered and both legs are closed."""
-    world = World(join_error=RoomLegError("wrong key", reason=EndReason.LIVEKIT_REJECTED))
+    world = World(join_error=RoomLegError("wrong key", reason=EndReason.LIVEKIT_REJECTED, cause="auth"))
     _, running = start(world)
     result = await running
-    assert (result.reason, result.detail) == (EndReason.LIVEKIT_REJECTED, "wrong key")
+    assert (result.reason, result.detail, result.cause) == (EndReason.LIVEKIT_REJECTED, "wrong key", "auth")
     assert "offer accepted" not in world.diary
     assert {"agent closed", "room closed"} <= set(world.diary)
 

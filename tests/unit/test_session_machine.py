@@ -292,6 +292,45 @@ def test_an_encrypted_room_is_refused_before_millis_is_called() -> None:
     assert m.reason is EndReason.ROOM_ENCRYPTED
 
 
+@pytest.mark.parametrize(
+    ("event", "reason", "cause"),
+    [
+        (AgentFailed(AgentLegError("401", reason=EndReason.AGENT_REJECTED, cause="auth")), "agent_rejected", "auth"),
+        (RoomFailed(RoomLegError("401", reason=EndReason.LIVEKIT_REJECTED, cause="auth")), "livekit_rejected", "auth"),
+    ],
+)
+def test_the_end_of_a_first_try_has_the_cause_of_its_failure(event: Event, reason: str, cause: str) -> None:
+    """Why a leg could not be set up stands beside the reason, as one word."""
+    m = machine()
+    m.handle(event, 1)
+    assert (m.reason, m.cause) == (reason, cause)
+
+
+def test_the_end_of_a_live_session_has_the_cause_of_its_loss() -> None:
+    """What lost a leg stands beside the reason; an end that was wished for has no cause, whatever failed before."""
+    plan = SessionPlan("s1", "lobby", reconnect_attempts=1)
+    lost, wished, room = live(plan), live(plan), live(plan)
+    for m in (lost, wished):
+        m.handle(AgentLost("no_datagrams", "12 s"), 5)
+        assert m.cause == "no_datagrams"
+        history(m, (AgentClosed(), 5), (AgentPrepared(), 5), (OfferAccepted(), 5), (AgentConnected(), 5))
+    lost.handle(AgentLost("agent_silence", "30 s"), 50)
+    wished.handle(EndRequested(EndReason.REQUESTED), 50)
+    room.handle(RoomLost(EndReason.REPLACED, rejoin=False, detail="", cause="duplicate_identity"), 50)
+    assert (lost.reason, lost.cause) == (EndReason.AGENT_LOST, "agent_silence")
+    assert (wished.reason, wished.cause) == (EndReason.REQUESTED, "")
+    assert (room.reason, room.cause) == (EndReason.REPLACED, "duplicate_identity")
+
+
+def test_a_room_that_stays_lost_ends_with_what_lost_it() -> None:
+    """After five minutes of rejoining the cause is still that of the loss."""
+    m = live()
+    m.handle(RoomLost(EndReason.LIVEKIT_UNREACHABLE, rejoin=True, detail="", cause="server_shutdown"), 20)
+    m.handle(RoomLegClosed(), 20)
+    m.handle(TimePassed(), 320)
+    assert (m.reason, m.cause) == (EndReason.LIVEKIT_UNREACHABLE, "server_shutdown")
+
+
 def test_what_a_closed_leg_said_before_counts_no_more() -> None:
     """A late event of a leg that is being closed is ignored."""
     m = live()
