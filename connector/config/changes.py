@@ -40,14 +40,18 @@ def _changes(old: BaseModel, new: BaseModel, prefix: str, applies: Applies) -> I
     """Walk down blocks of the same kind; a key without a mark of its own applies like the block around it."""
     for name, field in type(old).model_fields.items():
         before, after = getattr(old, name), getattr(new, name)
-        if before == after:
-            continue
         key = f"{prefix}.{field.alias or name}" if prefix else field.alias or name
         own = applies_of(field) or applies
         if isinstance(before, BaseModel) and type(before) is type(after):
             yield from _changes(before, after, key, own)
-        else:
+        elif not _same(before, after):
             yield Change(key, own)
+
+
+def _same(before: object, after: object) -> bool:
+    """Equal, and a mapping also in its order: of the patterns in `gain_db` the first that matches applies."""
+    ordered = not isinstance(before, dict) or not isinstance(after, dict) or list(before) == list(after)
+    return before == after and ordered
 
 
 def applies_of(field: FieldInfo) -> Applies | None:
