@@ -1,20 +1,14 @@
 """The secrets that a worker needs, from the environment or from files: all that is wrong with them at once."""
 
-import base64
-import binascii
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from connector.base.errors import ConfigError
+from connector.base.fitness import unfit
 from connector.base.secrets import Secret, read_secret, readable_by_others
 from connector.config.model import ClaimStore, Config
 
-MIN_LIVEKIT_SECRET = 32
-"""LiveKit's own lower bound for a secret, in bytes (`config.go`, ValidateKeys)."""
-_EVENTS_BYTES = (24, 64)
-"""How long a signing secret is, without ``whsec_`` and base64 (Standard Webhooks, "Signature scheme")."""
-_REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 _REQUIRED: Mapping[str, str] = {
     "LIVEKIT_API_KEY": "an API key of the LiveKit server",
     "LIVEKIT_API_SECRET": "the secret of that key",
@@ -110,31 +104,7 @@ def _ice_credentials(config: Config | None) -> Iterator[str]:
 
 
 def _unfit(found: Mapping[str, Secret | None]) -> Iterator[str]:
-    for name in ("LIVEKIT_API_SECRET", "LIVEKIT_API_SECRET_2"):
-        secret = found.get(name)
-        length = len(secret.reveal().encode()) if secret is not None else MIN_LIVEKIT_SECRET
-        if length < MIN_LIVEKIT_SECRET:
-            yield (
-                f"{name} is {length} bytes long, LiveKit asks for at least {MIN_LIVEKIT_SECRET}:"
-                " make a new key and secret with `livekit-server generate-keys`"
-            )
-    redis = found.get("REDIS_URL")
-    if redis is not None and not redis.reveal().startswith(_REDIS_SCHEMES):
-        yield f"REDIS_URL is not a Redis URL: begin it with {', '.join(_REDIS_SCHEMES[:-1])} or {_REDIS_SCHEMES[-1]}"
-    millis = found.get("MILLIS_PRIVATE_KEY")
-    if millis is not None and millis.reveal().lower().startswith("bearer "):
-        yield "MILLIS_PRIVATE_KEY begins with the word Bearer: set the key alone; millis.auth says how it is sent"
-    events = found.get("CONNECTOR_EVENTS_SECRET")
-    if events is not None and not _signs_webhooks(events.reveal()):
-        yield (
-            "CONNECTOR_EVENTS_SECRET is not a Standard Webhooks secret (whsec_ and 24 to 64 bytes in base64):"
-            ' make one with `echo "whsec_$(openssl rand -base64 32)"`'
-        )
-
-
-def _signs_webhooks(text: str) -> bool:
-    least, most = _EVENTS_BYTES
-    try:
-        return least <= len(base64.b64decode(text.removeprefix("whsec_"), validate=True)) <= most
-    except (binascii.Error, ValueError):
-        return False
+    for name, secret in found.items():
+        problem = None if secret is None else unfit(name, secret)
+        if problem is not None:
+            yield problem

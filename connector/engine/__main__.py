@@ -5,6 +5,7 @@ Before it reports ready it loads the native libraries and checks every seam, so 
 
 import argparse
 import asyncio
+import contextlib
 import gc
 import os
 import signal
@@ -13,11 +14,12 @@ import sys
 import structlog
 
 from connector.audio import opus
-from connector.base.errors import ConnectorError
+from connector.base.errors import ConfigError, ConnectorError
 from connector.base.logs import setup_logs
 from connector.engine.engine import Engine
 from connector.engine.legs import RealLegs
 from connector.engine.pipe import ControlPipe
+from connector.engine.secrets import EngineSecrets
 from connector.engine.watchdog import Watchdog
 from connector.messages.types import Ready
 from connector.millis import seams as millis_seams
@@ -33,8 +35,11 @@ async def serve(fd: int) -> None:
     for fallback in fallbacks:
         structlog.get_logger().warning("seam_fallback", what=fallback)
     client = OfferClient()
+    secrets = EngineSecrets()
+    with contextlib.suppress(ConfigError):  # the good ones of now serve while a later file is wrong
+        secrets.read()
     watchdog = Watchdog()
-    engine = Engine(pipe, watchdog, lambda start, shared: RealLegs(start, shared, client))
+    engine = Engine(pipe, watchdog, lambda start, shared: RealLegs(start, shared, client, secrets))
     watchdog.start()
     gc.freeze()  # what start-up made lives for ever: collections need not look at it
     pipe.put(Ready(pid=os.getpid(), opus=version, fallbacks=fallbacks))

@@ -13,6 +13,7 @@ import structlog
 from connector.base.ends import EndReason
 from connector.base.redact import redact
 from connector.engine.clock import EngineClock
+from connector.engine.legs import listen_rule
 from connector.engine.pipe import ControlPipe
 from connector.engine.watchdog import Watchdog
 from connector.messages.types import (
@@ -23,6 +24,7 @@ from connector.messages.types import (
     SessionState,
     Shutdown,
     StartSession,
+    UpdateSession,
 )
 from connector.session.events import State
 from connector.session.legs import LegFactory
@@ -80,6 +82,8 @@ class Engine:
                     self._shared = message
                 case StartSession():
                     self._start(message, sessions)
+                case UpdateSession():
+                    self._update(message)
                 case EndSession():
                     session = self._sessions.get(message.session_id)
                     if session is not None:
@@ -112,6 +116,15 @@ class Engine:
         )
         self._sessions[plan.session_id] = session
         sessions.create_task(self._serve(session, plan), name=f"session-{plan.session_id}")
+
+    def _update(self, update: UpdateSession) -> None:
+        session = self._sessions.get(update.session_id)
+        if session is not None:
+            session.update(
+                listen_rule(update.listen),
+                leave_after_s=update.leave_after_s,
+                max_duration_s=update.max_duration_s,
+            )
 
     async def _serve(self, session: Session, plan: SessionPlan) -> None:
         try:

@@ -1,30 +1,18 @@
-"""Makes the real legs of a session from control's messages and this process's secrets."""
+"""Makes the real legs of a session from control's messages and this process's secrets, read anew for every leg."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 from connector.audio.frames import AudioInputs, MediaPacket
-from connector.base.errors import ConfigError
 from connector.base.people import ListenRule
-from connector.base.secrets import Secret, read_secret
-from connector.messages.types import Configure, IceServerSpec, StartSession
+from connector.base.secrets import read_secret
+from connector.engine.secrets import EngineSecrets
+from connector.messages.types import Configure, IceServerSpec, ListenSpec, StartSession
 from connector.millis.leg import MillisAgentLeg
 from connector.millis.offer import OfferClient
 from connector.millis.options import AgentLegOptions, IceServer
 from connector.room.leg import LiveKitRoomLeg, RoomLegOptions
 from connector.session.legs import AgentLeg, RoomLeg
-
-
-def required_secret(name: str) -> Secret:
-    """The secret `name` of this process.
-
-    Raises:
-        ConfigError: It is not set.
-    """
-    secret = read_secret(name)
-    if secret is None:
-        raise ConfigError([f"{name} is not set: set it, or name a file that holds it in {name}_FILE"])
-    return secret
 
 
 class RealLegs:
@@ -34,31 +22,28 @@ class RealLegs:
         start: The session's orders.
         shared: What all sessions of this engine share.
         client: Posts the offers of this engine.
+        secrets: Gives the secrets of this engine.
     """
 
-    def __init__(self, start: StartSession, shared: Configure, client: OfferClient) -> None:
+    def __init__(self, start: StartSession, shared: Configure, client: OfferClient, secrets: EngineSecrets) -> None:
         self._start = start
         self._shared = shared
         self._client = client
+        self._secrets = secrets
 
     def room_leg(self, inputs: AudioInputs) -> RoomLeg:
         """A new LiveKit leg."""
-        start, listen = self._start, self._start.listen
+        start, secrets = self._start, self._secrets.read()
         options = RoomLegOptions(
             url=self._shared.livekit_url,
-            api_key=required_secret("LIVEKIT_API_KEY").reveal(),
-            api_secret=required_secret("LIVEKIT_API_SECRET"),
+            api_key=secrets.livekit_api_key.reveal(),
+            api_secret=secrets.livekit_api_secret,
             room=start.room,
             identity=start.identity,
             name=start.name,
             worker_id=self._shared.worker_id,
             fenced=start.fenced,
-            listen=ListenRule(
-                sources=listen.sources,
-                include=listen.include,
-                exclude=listen.exclude,
-                gain_db=listen.gain_db,
-            ),
+            listen=listen_rule(start.listen),
         )
         return LiveKitRoomLeg(options, inputs)
 
@@ -66,7 +51,7 @@ class RealLegs:
         """A new Millis leg."""
         options = AgentLegOptions(
             url=self._shared.millis_url,
-            key=required_secret("MILLIS_PRIVATE_KEY"),
+            key=self._secrets.read().millis_private_key,
             auth=self._shared.millis_auth,
             agent_id=self._start.agent_id,
             metadata=self._start.metadata,
@@ -74,6 +59,11 @@ class RealLegs:
             agent_silence_s=self._start.agent_silence_s,
         )
         return MillisAgentLeg(options, self._client, on_packet)
+
+
+def listen_rule(spec: ListenSpec) -> ListenRule:
+    """The listening rule of a message, in the form that is applied to participants."""
+    return ListenRule(spec.sources, spec.include, spec.exclude, spec.gain_db)
 
 
 def ice_server(spec: IceServerSpec) -> IceServer:

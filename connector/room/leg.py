@@ -212,9 +212,9 @@ class LiveKitRoomLeg:
         self._attributes.set_state(state)
 
     def update_listen(self, listen: ListenRule) -> None:
-        """Hear by this rule from now on."""
+        """Hear by this rule from now on, also when it is given before `join`. Does not wait, never raises."""
         self._subscriptions.listen = listen
-        self._look()
+        self._look_soon()
 
     def figures(self) -> RoomFigures:
         """A copy of the counters."""

@@ -97,6 +97,14 @@ class EndRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class LimitsChanged:
+    """A reload of the rules gave the session other limits; both count from when they would have counted before."""
+
+    leave_after_s: float
+    max_duration_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class TimePassed:
     """Nothing happened, but a deadline may be due."""
 
@@ -111,6 +119,7 @@ Event: TypeAlias = (
     | AgentClosed
     | RoomLegClosed
     | EndRequested
+    | LimitsChanged
     | TimePassed
     | HumansChanged
     | RoomRecovering

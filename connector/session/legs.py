@@ -5,6 +5,7 @@ from typing import Protocol
 
 from connector.audio.frames import AudioInputs, MediaPacket, Samples
 from connector.base.legs import AgentEvent, AgentState, AudioCodec, RoomEvent
+from connector.base.people import ListenRule
 
 
 class RoomLeg(Protocol):
@@ -32,6 +33,9 @@ class RoomLeg(Protocol):
 
     def set_agent_state(self, state: AgentState) -> None:
         """Show this state to the room; never blocks."""
+
+    def update_listen(self, listen: ListenRule) -> None:
+        """Hear by this rule from now on, also when it is given before `join`; never blocks, never raises."""
 
     def figures(self) -> object:
         """A dataclass of counters."""

@@ -7,6 +7,7 @@ stays the reason; then the agent leg is closed before the room leg, because it i
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from enum import Enum, auto
 from typing import Any
 
@@ -28,6 +29,7 @@ from connector.session.events import (
     Command,
     EndRequested,
     Event,
+    LimitsChanged,
     OfferAccepted,
     RoomFailed,
     RoomJoined,
@@ -90,7 +92,7 @@ class SessionMachine:
         self._had_humans = False
         self._was_live = False
         self._rejoins = 0
-        self._ends_at = now + plan.max_duration_s
+        self._started = now
         self._empty_since: float | None = None
         self._room_lost_at: float | None = None
         self._agent_due: float | None = None
@@ -117,6 +119,7 @@ class SessionMachine:
             AgentHungUp: self._on_hung_up,
             AgentLost: self._on_agent_lost,
             EndRequested: self._on_end_requested,
+            LimitsChanged: self._on_limits,
             TimePassed: self._on_time_passed,
         }
 
@@ -148,7 +151,7 @@ class SessionMachine:
         """When `TimePassed` is to be delivered at the latest, in monotonic seconds."""
         if self.reason is not None:
             return None
-        deadlines = [self._ends_at]
+        deadlines = [self._started + self._plan.max_duration_s]
         if self._empty_since is not None:
             deadlines.append(self._empty_since + self._plan.leave_after_s)
         if self._agent_due is not None and self._room is _Room.THERE:
@@ -338,11 +341,15 @@ class SessionMachine:
     def _on_end_requested(self, event: EndRequested, _now: float) -> list[Command]:
         return self._end(event.reason, event.detail)
 
+    def _on_limits(self, event: LimitsChanged, _now: float) -> list[Command]:
+        self._plan = replace(self._plan, leave_after_s=event.leave_after_s, max_duration_s=event.max_duration_s)
+        return []
+
     def _on_time_passed(self, _event: TimePassed, now: float) -> list[Command]:
         return self._on_time(now)
 
     def _on_time(self, now: float) -> list[Command]:
-        if now >= self._ends_at:
+        if now >= self._started + self._plan.max_duration_s:
             return self._end(EndReason.MAX_DURATION)
         if self._empty_since is not None and now >= self._empty_since + self._plan.leave_after_s:
             return self._end(EndReason.ROOM_EMPTY)

@@ -14,6 +14,7 @@ import structlog
 from connector.base.ends import EndReason
 from connector.base.errors import LegError
 from connector.base.legs import AgentState
+from connector.base.people import ListenRule
 from connector.base.redact import redact
 from connector.session.core import AudioCore
 from connector.session.events import (
@@ -24,6 +25,7 @@ from connector.session.events import (
     Command,
     EndRequested,
     Event,
+    LimitsChanged,
     OfferAccepted,
     RoomFailed,
     RoomJoined,
@@ -95,6 +97,8 @@ class Session:
         self._room_task: asyncio.Task[None] | None = None
         self._agent_task: asyncio.Task[None] | None = None
         self._requested: EndRequested | None = None
+        self._limits: LimitsChanged | None = None
+        self._listen: ListenRule | None = None
         self._wake = asyncio.Event()
         self._log = structlog.get_logger().bind(session=plan.session_id, room=plan.room)
 
@@ -108,6 +112,20 @@ class Session:
         if self._requested is None:
             self._requested = EndRequested(reason, detail)
             self._wake.set()
+
+    def update(self, listen: ListenRule, *, leave_after_s: float, max_duration_s: float) -> None:
+        """Take what a reload of the rules may change in a running session; the latest counts. Never blocks.
+
+        Args:
+            listen: Whom to hear from now on, by this room leg and by every later one.
+            leave_after_s: Seconds without enough humans before the end, from when they became too few.
+            max_duration_s: Seconds from the session's start; when they are over already it ends at once.
+        """
+        self._listen = listen
+        self._limits = LimitsChanged(leave_after_s, max_duration_s)
+        if self._room is not None:
+            self._room.update_listen(listen)
+        self._wake.set()
 
     async def run(self) -> SessionResult:
         """Serve the room until the session's end, then return how it ended. Cancelling it closes both legs first."""
@@ -144,6 +162,9 @@ class Session:
     async def _next_event(self) -> Event:
         if self._requested is not None and self._machine.reason is None:
             return self._requested
+        if self._limits is not None:
+            limits, self._limits = self._limits, None
+            return limits
         deadline = self._machine.next_deadline()
         getter = asyncio.ensure_future(self._events.get())
         waker = asyncio.ensure_future(self._wake.wait())
@@ -186,6 +207,8 @@ class Session:
 
     async def _join_room(self) -> None:
         room = self._room = self._legs.room_leg(self._core.inputs)
+        if self._listen is not None:
+            room.update_listen(self._listen)
         try:
             await room.join()
             room.set_agent_state(AgentState.INITIALIZING)

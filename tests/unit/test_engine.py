@@ -10,6 +10,7 @@ import pytest
 from connector.audio.frames import AudioInputs, MediaPacket
 from connector.base.ends import EndReason
 from connector.base.errors import AgentLegError
+from connector.base.people import ListenRule
 from connector.engine.engine import Engine, plan_of
 from connector.engine.pipe import ControlPipe
 from connector.engine.watchdog import Watchdog
@@ -17,12 +18,14 @@ from connector.messages.types import (
     Configure,
     EndSession,
     EngineBeat,
+    ListenSpec,
     SessionEnded,
     SessionState,
     Shutdown,
     StartSession,
     ToControl,
     ToEngine,
+    UpdateSession,
     decode_to_control,
     encode,
 )
@@ -120,6 +123,21 @@ async def test_sessions_start_and_end_on_orders() -> None:
         control.say(EndSession(session_id="unknown", reason=EndReason.REQUESTED))
         control.say(EndSession(session_id="s1", reason=EndReason.RULE_REMOVED))
         assert await control.ended("s1") is EndReason.RULE_REMOVED
+
+
+async def test_an_update_changes_a_live_session() -> None:
+    """The room leg gets the new listening rule and the session its new limits; an unknown session is passed over."""
+    listen = ListenSpec(sources=("screen_share_audio",), include=("a*",), exclude=("ab",), gain_db={"a?": 6.0})
+    async with an_engine() as (control, _):
+        control.say(SHARED)
+        control.say(order("s1"))
+        await control.state("s1", "live")
+        control.say(UpdateSession(session_id="unknown", listen=listen, leave_after_s=1, max_duration_s=0))
+        control.say(UpdateSession(session_id="s1", listen=listen, leave_after_s=1, max_duration_s=0))
+        assert await control.ended("s1") is EndReason.MAX_DURATION
+        assert control.worlds["s1"].listens == [
+            ListenRule(("screen_share_audio",), ("a*",), ("ab",), {"a?": 6.0}),
+        ]
 
 
 async def test_one_too_many_is_refused() -> None:

@@ -12,6 +12,7 @@ from connector.audio.opus import OpusDecoder, OpusEncoder
 from connector.base.ends import EndReason
 from connector.base.errors import AgentLegError, RoomLegError
 from connector.base.legs import AgentEvent, AgentHungUp, AgentState, AudioCodec, HumansChanged, RoomEvent, RoomLost
+from connector.base.people import ListenRule
 from connector.engine.clock import EngineClock
 from connector.session.events import State
 from connector.session.plan import SessionPlan
@@ -42,6 +43,7 @@ class World:
     on_packet: Callable[[MediaPacket], None] | None = None
     live: asyncio.Event = field(default_factory=asyncio.Event)
     close_hangs: bool = False
+    listens: list[ListenRule] = field(default_factory=list)
 
     def on_state(self, state: State, _humans: int, _detail: str) -> None:
         self.states.append(state)
@@ -80,6 +82,10 @@ class FakeRoom:
 
     def set_agent_state(self, state: AgentState) -> None:
         self.world.shown.append(state)
+
+    def update_listen(self, listen: ListenRule) -> None:
+        self.world.listens.append(listen)
+        self.world.diary.append("listens anew")
 
     def figures(self) -> FigureBox:
         return FigureBox()
@@ -259,4 +265,32 @@ async def test_a_cancelled_session_closes_both_legs() -> None:
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
+    assert world.diary[-2:] == ["agent closed", "room closed"]
+
+
+async def test_an_update_reaches_the_room_leg_and_every_later_one() -> None:
+    """The new listening rule goes to the leg that is there, and to the next one before it joins."""
+    world = World()
+    session, running = start(world)
+    await world.live.wait()
+    world.live.clear()
+    quieter = ListenRule(gain_db={"ada": -6.0})
+    session.update(quieter, leave_after_s=5, max_duration_s=600)
+    assert world.listens == [quieter]
+    world.room_events.put_nowait(RoomLost(EndReason.LIVEKIT_UNREACHABLE, rejoin=True, detail="gone"))
+    await world.live.wait()
+    assert world.listens == [quieter, quieter]
+    assert world.diary[-2:] == ["listens anew", "room joined"]
+    session.end(EndReason.DRAINED)
+    await running
+
+
+async def test_a_shorter_limit_ends_a_running_session() -> None:
+    """`max_duration` below the time that has passed ends the session with both legs closed; only the latest counts."""
+    world = World()
+    session, running = start(world)
+    await world.live.wait()
+    session.update(ListenRule(), leave_after_s=5, max_duration_s=600)
+    session.update(ListenRule(), leave_after_s=5, max_duration_s=0)
+    assert (await running).reason is EndReason.MAX_DURATION
     assert world.diary[-2:] == ["agent closed", "room closed"]

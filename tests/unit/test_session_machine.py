@@ -23,6 +23,7 @@ from connector.session.events import (
     Command,
     EndRequested,
     Event,
+    LimitsChanged,
     OfferAccepted,
     RoomFailed,
     RoomJoined,
@@ -146,6 +147,68 @@ def test_max_duration_ends_the_session() -> None:
     assert m.next_deadline() == 600
     m.handle(TimePassed(), 600)
     assert m.reason is EndReason.MAX_DURATION
+
+
+@pytest.mark.parametrize(
+    ("limit", "at", "deadline", "reason"),
+    [
+        (300, 200, 300, None),
+        (300, 300, None, EndReason.MAX_DURATION),
+        (300, 450, None, EndReason.MAX_DURATION),
+        (900, 599, 900, None),
+    ],
+)
+def test_another_max_duration_counts_from_the_start(
+    limit: float, at: float, deadline: float | None, reason: EndReason | None
+) -> None:
+    """A shorter one that is over already ends the session at once; a longer one lets it go on."""
+    m = live()
+    commands = m.handle(LimitsChanged(10, limit), at)
+    assert (m.next_deadline(), m.reason) == (deadline, reason)
+    assert commands == ([Command.CLOSE_AGENT] if reason else [])
+
+
+def test_another_leave_after_counts_from_when_the_room_became_empty() -> None:
+    """A longer one moves the end of a wait that is under way, a shorter one that is over ends it at once."""
+    m = live()
+    m.handle(HumansChanged(0), 10)
+    assert m.handle(LimitsChanged(60, 600), 15) == []
+    assert m.next_deadline() == 70
+    assert m.handle(TimePassed(), 20) == []
+    assert m.handle(LimitsChanged(5, 600), 21) == [Command.CLOSE_AGENT]
+    assert m.reason is EndReason.ROOM_EMPTY
+
+
+def test_other_limits_do_not_start_a_wait() -> None:
+    """While humans are there `leave_after` says nothing; while closing no limit does."""
+    m = live()
+    assert m.handle(LimitsChanged(0, 600), 15) == []
+    assert m.next_deadline() == 600
+    m.handle(EndRequested(EndReason.REQUESTED), 16)
+    assert history(m, (LimitsChanged(0, 10), 17)) == [(State.CLOSING, [])]
+    assert m.reason is EndReason.REQUESTED
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 30), st.floats(10, 400), st.floats(0, 300)), min_size=1, max_size=8),
+    st.floats(1, 9),
+)
+def test_the_last_limits_decide_as_if_they_had_always_held(
+    changes: list[tuple[float, float, float]], empty_at: float
+) -> None:
+    """A session whose limits were changed has the deadline of one that had the last limits from its start."""
+    m = live()
+    m.handle(HumansChanged(0), empty_at)
+    now = empty_at
+    for leave_after, max_duration, wait in changes:
+        now += wait
+        m.handle(LimitsChanged(leave_after, max_duration), now)
+        over = [now >= max_duration, now >= empty_at + leave_after]
+        assert m.reason is (EndReason.MAX_DURATION if over[0] else EndReason.ROOM_EMPTY if over[1] else None)
+        if m.reason is not None:
+            return
+    leave_after, max_duration, _ = changes[-1]
+    assert m.next_deadline() == min(max_duration, empty_at + leave_after)
 
 
 def test_a_rejected_agent_is_not_tried_again() -> None:
@@ -360,6 +423,7 @@ EVENTS: list[Event] = [
     AgentLost("no_media", ""),
     TimePassed(),
     EndRequested(EndReason.REQUESTED),
+    LimitsChanged(0, 60),
     AgentClosed(),
     RoomLegClosed(),
 ]
