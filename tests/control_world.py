@@ -10,6 +10,7 @@ from connector.config.load import load_text
 from connector.config.model import RoomRule
 from connector.config.rules import RuleBook
 from connector.control.claims import ClaimEvents, ClaimOutcome, Claims, MemoryClaims
+from connector.control.desired import Why
 from connector.control.desk import Desk
 from connector.control.history import LastEnd
 from connector.control.life import Life
@@ -265,6 +266,10 @@ class Replica:
         self.life.on_ended(
             SessionEnded(session_id=session, room=room, reason=reason, cause=cause, delete_room=delete_room)
         )
+
+    def why(self, room: str) -> Why:
+        """The last verdict about a room that is not served here."""
+        return self.reconciler.verdicts[room].why
 
     @property
     def rooms(self) -> list[str]:

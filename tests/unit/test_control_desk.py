@@ -69,7 +69,7 @@ async def test_leaving_ends_the_session_and_keeps_the_room_alone() -> None:
     world.clock.now += 1
     world.end(EndReason.REQUESTED)
     await world.passes()
-    assert world.reconciler.verdicts["lobby"].why is Why.ENDED_HERE
+    assert world.why("lobby") is Why.ENDED_HERE
     assert not world.desk.leave("lobby")
 
 

@@ -24,7 +24,7 @@ async def test_a_drain_starts_nothing_more() -> None:
     world.livekit.people["other"] = (ADA,)
     world.life.drain()
     await world.passes()
-    assert world.reconciler.verdicts["other"].why is Why.DRAINING
+    assert world.why("other") is Why.DRAINING
     assert not world.life.idle.is_set()
     world.end(EndReason.ROOM_EMPTY)
     await world.passes()
@@ -81,7 +81,7 @@ async def test_a_refused_agent_holds_its_room_until_the_rule_names_another() -> 
     world.livekit.people["other"] = (ADA,)
     await world.passes()
     assert world.rooms == ["lobby", "other"]
-    assert world.reconciler.verdicts["lobby"].why is Why.REJECTED
+    assert world.why("lobby") is Why.REJECTED
     corrected = rules_of('room: "lobby", agent: "a9"')
     world.reconciler.rules = type(world.reconciler.rules)(corrected)
     await world.passes()
@@ -95,7 +95,7 @@ async def test_a_third_replacement_holds_the_room() -> None:
         world.end(EndReason.REPLACED)
         world.clock.now += 1
         await world.passes()
-    assert world.reconciler.verdicts["lobby"].why is Why.HELD
+    assert world.why("lobby") is Why.HELD
     await world.passes()
     assert world.diary.held == 1
     world.clock.now += 600

@@ -61,7 +61,7 @@ async def test_unknown_changes_nothing() -> None:
     world.livekit.people_error = UnavailableError("no answer")
     await world.passes()
     assert world.rooms == []
-    assert world.reconciler.verdicts["lobby"].why is Why.UNKNOWN
+    assert world.why("lobby") is Why.UNKNOWN
     world.livekit.people_error = None
     await world.passes()
     assert world.rooms == ["lobby"]
@@ -85,7 +85,7 @@ async def test_a_wanted_end_is_respected_until_the_room_is_gone() -> None:
     world.clock.now += 60
     world.end(EndReason.AGENT_HANGUP)
     await world.passes()
-    assert world.reconciler.verdicts["lobby"].why is Why.ENDED_HERE
+    assert world.why("lobby") is Why.ENDED_HERE
     world.clock.now += 1
     world.livekit.people = {}
     await world.passes()
@@ -124,7 +124,7 @@ async def test_a_failure_is_tried_again_by_time_alone() -> None:
     world.end(EndReason.AGENT_UNREACHABLE)
     world.clock.now += 2
     await world.due()
-    assert world.reconciler.verdicts["lobby"].why is Why.WAITING
+    assert world.why("lobby") is Why.WAITING
     world.clock.now += 27
     await world.due()
     assert world.rooms == ["lobby"]
@@ -138,7 +138,7 @@ async def test_without_a_free_engine_the_room_waits() -> None:
     world = Replica(EXACT, capacity=0)
     world.livekit.people = {"lobby": (ADA,)}
     await world.passes()
-    assert world.reconciler.verdicts["lobby"].why is Why.FULL
+    assert world.why("lobby") is Why.FULL
     world.hosts.capacity = 1
     await world.passes()
     assert world.rooms == ["lobby"]
@@ -189,12 +189,12 @@ async def test_two_replicas_share_rooms_ends_and_requests() -> None:
     await one.passes()
     await two.passes()
     assert (one.rooms, two.rooms) == (["a"], [])
-    assert two.reconciler.verdicts["a"].why is Why.CLAIMED_ELSEWHERE
+    assert two.why("a") is Why.CLAIMED_ELSEWHERE
     world_clock.now += 1
     one.end(EndReason.AGENT_HANGUP, "a")
     await until(lambda: store.holder("a") is None)
     await two.passes()
-    assert two.reconciler.verdicts["a"].why is Why.ENDED_HERE
+    assert two.why("a") is Why.ENDED_HERE
     assert two.desk.join("asked-1", None, Trigger.REQUEST) == "accepted"
     await until(lambda: "asked-1" in store.requests)
     await one.passes()
@@ -216,7 +216,7 @@ async def test_the_claim_store_s_silence_starts_nothing_and_ends_nothing() -> No
     claims.renew()
     await world.passes()
     assert world.rooms == ["lobby"]
-    assert world.reconciler.verdicts["other"].why is Why.CLAIMS_UNAVAILABLE
+    assert world.why("other") is Why.CLAIMS_UNAVAILABLE
     assert world.hosts.asked_to_end == []
 
 
