@@ -57,6 +57,9 @@ class Observer:
     def room_held(self, count: int) -> None:
         """How many rooms are held because another participant replaced ours again and again."""
 
+    def event_posted(self, outcome: str) -> None:
+        """An outgoing webhook was tried: ok, retried (to be tried again), failed (given up) or dropped (never sent)."""
+
 
 class Observers(Observer):
     """Passes everything on to several observers, in order.
@@ -118,6 +121,11 @@ class Observers(Observer):
         for observer in self._observers:
             observer.claim(outcome)
 
+    def claim_renew_failed(self) -> None:
+        """See `Observer`."""
+        for observer in self._observers:
+            observer.claim_renew_failed()
+
     def capacity(self, total: int, *, available: bool, draining: bool) -> None:
         """See `Observer`."""
         for observer in self._observers:
@@ -137,3 +145,8 @@ class Observers(Observer):
         """See `Observer`."""
         for observer in self._observers:
             observer.room_held(count)
+
+    def event_posted(self, outcome: str) -> None:
+        """See `Observer`."""
+        for observer in self._observers:
+            observer.event_posted(outcome)

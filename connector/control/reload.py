@@ -1,4 +1,4 @@
-"""Hot reload of rooms.yaml: the file is looked at twice a second, and what is right comes into force within 2 s.
+"""Hot reload of rooms.yaml: the file is looked at again and again, and what is right comes into force within 2 s.
 
 A wrong file (half-written, unreadable, gone, too large, invalid) changes nothing but a log line for each problem, a
 metric and the text of `/readyz`. What needs a restart is named and stays as it was at the start.

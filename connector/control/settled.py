@@ -4,8 +4,8 @@ Looking at the content, again and again, works wherever a file can be read: with
 ConfigMap's or Secret's symlink swap, a network file system without change events.
 """
 
-LOOK_EVERY_S = 0.5
-"""A change is seen by the next look and taken by the one after: within a second, half of the design's 2 s."""
+LOOK_EVERY_S = 0.4
+"""A change is seen by the next look and taken by the one after: 0.8 s of the 2 s; 5,000 rules take one to read."""
 
 
 class Settled:
