@@ -1,7 +1,7 @@
 """docs/configuration.md, made from the model: `python -m connector.config.reference > docs/configuration.md`."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
@@ -87,13 +87,34 @@ rooms:
 """
 
 _APPLIES = """\
-## When a change takes effect
+## Reload
+
+The worker looks at the file again and again, and what changed comes into force within 2 s of the write (a file with
+thousands of rules takes a second more). No signal is needed. It does not matter how the file is changed: overwritten,
+replaced by an editor's rename, deleted and written anew, or mounted from a Kubernetes ConfigMap (the kubelet brings
+such a change only after its own sync period, up to a minute or more; a `subPath` mount never gets it).
 
 | a change marked | takes effect |
 |---|---|
 | live | in running sessions too |
 | next session | from the next session on |
 | restart | when the worker starts anew |
+
+- **A running session** goes by the first rule that matches its room *now*: it takes that rule's `listen` (with
+  `gain_db`), `leave_after` and `max_duration`. Both limits count from where they always do, so a `max_duration` that is
+  over already ends the session at once. Everything else it keeps as it was when it started.
+- **A room that no rule wants any more** (its rule is gone, or says `join: never`) is left with `rule_removed` after the
+  `leave_after` that its session had. If a later version of the file wants the room again before that, it stays.
+- **`livekit`, `millis` and `worker`** stay as they were at the start. A change of them is named by one warning,
+  `restart_needed`, and by `/readyz` until the worker is restarted or the change is taken back.
+- **A bad file** (invalid, half-written, unreadable, too large, gone) changes nothing: the version before stays in
+  force. Each problem is one log line, `reload_failed`, with line and column, written once and not again while the file
+  stays as it is; `/readyz` names the first one and stays ready; `connector_config_reload_total{result="failed"}` counts
+  it. `connector check` finds the same problems before the file is put in place.
+- **A good file** is one log line, `reloaded`, that names the rules that came and went and the keys that changed, by
+  when they apply.
+- The variables below are those of the process: they are applied to every version of the file, and a change of them
+  needs a restart.
 """
 
 _LOGS = """\
@@ -104,7 +125,9 @@ _LOGS = """\
 | `CONNECTOR_LOG` | `json` (a line for each event), `console` | `console` on a terminal, else `json` |
 | `CONNECTOR_LOG_LEVEL` | `debug`, `info`, `warning`, `error` | `info` |
 
-Identities of people are shown as a hash, whose key is new with each process; at level `debug` as they are.
+Logs go to stderr, one line for each event. Identities of people are shown as a hash, whose key is new with each
+process; at level `debug` as they are. Secrets, tokens and passwords are cut out of every line at every level. Both
+variables hold for all processes of the worker.
 """
 
 
@@ -174,26 +197,52 @@ def _default(field: FieldInfo) -> str:
 
 def _overrides() -> str:
     rows = [f"| `{variable}` | `{path_text(path)}` |" for variable, path in OVERRIDES.items()]
-    head = "## Environment\n\nThese variables override a value of the file; an error in one names the variable.\n"
+    head = (
+        "## Environment\n\n`CONNECTOR_CONFIG` names the file, unless `--config` does. The following variables override"
+        " a value of the file;\neach is written as the value in the file would be, and an error in one names the"
+        " variable. One that is set must not be\nempty. Rules cannot be overridden.\n"
+    )
     return "\n".join([head, "| variable | overrides |", "|---|---|", *rows, ""])
 
 
+_NEEDED: Mapping[str, str] = {
+    "LIVEKIT_API_KEY": "always",
+    "LIVEKIT_API_SECRET": "always; at least 32 bytes",
+    "MILLIS_PRIVATE_KEY": "always; the bare key, without the word Bearer",
+    "LIVEKIT_API_KEY_2": "while keys are rotated: a second key that is accepted too",
+    "LIVEKIT_API_SECRET_2": "with it; at least 32 bytes",
+    "REDIS_URL": "for `claims: redis`; may hold a password",
+    "CONNECTOR_EVENTS_SECRET": "for `worker.events.url`; `whsec_` and 24 to 64 bytes in base64",
+}
+
+_SECRETS_HEAD = """\
+## Secrets
+
+Secrets never stand in the file: keys that ask for one, tokens and URLs with a password are refused. Each is given in a
+variable, or in a file that the variable with `_FILE` behind its name names; not in both. White space around a secret
+does not count. A file that every user of the machine may read is worth a warning.
+"""
+
+_ROTATION = """\
+**Secrets in files are reloaded** like rooms.yaml, within 2 s and without a restart; secrets in variables are not, for
+they cannot change while a process lives. New ones are used by everything that begins from then on: running calls keep
+their connections. If any of them is missing or unfit, all of the old ones stay in force; a log line for each problem
+(`secrets_reload_failed`) and `/readyz` say why. Old secrets go on being cut out of logs. `REDIS_URL` is read at the
+start only.
+
+**To rotate the LiveKit key** without a gap: give the LiveKit server the new key beside the old one; put the new pair
+into `LIVEKIT_API_KEY_2` and `LIVEKIT_API_SECRET_2`; from then on tokens and webhooks signed with either are accepted.
+Then swap the two pairs: joins are signed with the first one only. When nobody uses the old key any more, remove the
+second pair, and the old key from the server. Both variables of the second pair must be set, or neither;
+if they name files, let these hold the first pair again until the next restart.
+"""
+
+
 def _secrets() -> str:
-    needed = {
-        "LIVEKIT_API_KEY": "always",
-        "LIVEKIT_API_SECRET": "always; at least 32 characters",
-        "MILLIS_PRIVATE_KEY": "always; the bare key, without the word Bearer",
-        "LIVEKIT_API_KEY_2": "while keys are rotated: a second key that is accepted too",
-        "LIVEKIT_API_SECRET_2": "with it",
-        "REDIS_URL": "for `claims: redis`; may hold a password",
-        "CONNECTOR_EVENTS_SECRET": "for `worker.events.url`; `whsec_` and 24 to 64 bytes in base64",
-    }
-    rows = [f"| `{name}` | {needed[name]} |" for name in SECRET_NAMES]
-    head = (
-        "## Secrets\n\nSecrets never stand in the file: keys that ask for one, tokens and URLs with a password are"
-        " refused.\nEach is given in a variable, or in a file that the variable with `_FILE` behind its name names.\n"
+    rows = [f"| `{name}` | `{name}_FILE` | {_NEEDED[name]} |" for name in SECRET_NAMES]
+    return "\n".join(
+        [_SECRETS_HEAD, "| variable | or a file named by | needed |", "|---|---|---|", *rows, "", _ROTATION]
     )
-    return "\n".join([head, "| variable | needed |", "|---|---|", *rows, ""])
 
 
 def _checks() -> str:

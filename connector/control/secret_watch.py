@@ -16,7 +16,7 @@ import structlog
 from connector.base.errors import ConfigError
 from connector.base.redact import redact
 from connector.config.model import Config
-from connector.config.secrets import SECRET_NAMES, Credentials, read_credentials
+from connector.config.secrets import SECRET_NAMES, Credentials, exposed_files, read_credentials
 from connector.control.settled import LOOK_EVERY_S, Settled
 
 _MAX_BYTES = 64 * 1024 + 1
@@ -61,7 +61,12 @@ class SecretWatch:
         self.problem: str | None = None
 
     async def run(self) -> None:
-        """Look until cancelled; returns at once when no secret stands in a file."""
+        """Look until cancelled; returns at once when no secret stands in a file.
+
+        A file that every user of the machine may read is warned of, once.
+        """
+        for variable in exposed_files(self._environ):
+            _log.warning("secret_file_exposed", variable=variable, remedy="take the right to read it from others")
         while self._files:
             await asyncio.sleep(self._every_s)
             await self.look()

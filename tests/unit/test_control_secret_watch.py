@@ -141,3 +141,19 @@ async def test_secrets_in_the_environment_need_no_watch() -> None:
     environ = {"LIVEKIT_API_KEY": "k", "LIVEKIT_API_SECRET": OLD, "MILLIS_PRIVATE_KEY": "m"}
     watch = SecretWatch(CONFIG, read_credentials(CONFIG, environ), print, environ=environ)
     await asyncio.wait_for(watch.run(), 1)
+
+
+async def test_a_file_that_everybody_may_read_is_warned_of(tmp_path: Path) -> None:
+    """One line at the start names the variable; the file is used all the same."""
+    rotation = Rotation(tmp_path)
+    for name in ("LIVEKIT_API_KEY", "LIVEKIT_API_SECRET"):
+        (tmp_path / name).chmod(0o600)
+    (tmp_path / "MILLIS_PRIVATE_KEY").chmod(0o644)
+    with capture_logs() as logs:
+        running = asyncio.create_task(rotation.watch().run())
+        await until(lambda: bool(logs))
+        running.cancel()
+        await asyncio.wait({running})
+    assert [(entry["event"], entry["variable"]) for entry in logs] == [
+        ("secret_file_exposed", "MILLIS_PRIVATE_KEY_FILE")
+    ]
