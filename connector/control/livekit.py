@@ -102,6 +102,23 @@ class LiveKitRooms:
             return False
         return True
 
+    async def set_attributes(self, room: str, identity: str, attributes: Mapping[str, str]) -> bool:
+        """Change some attributes of a participant; its others stay.
+
+        Returns:
+            Whether it was there.
+
+        Raises:
+            UnavailableError: LiveKit could not be asked, or does not know.
+            ConfigError: LiveKit refuses our key.
+        """
+        request = api.UpdateParticipantRequest(room=room, identity=identity, attributes=dict(attributes))
+        try:
+            await self._ask(self._rooms.update_participant(request), "setting a participant's attributes")
+        except _NotFoundError:
+            return False
+        return True
+
     async def delete_room(self, room: str) -> bool:
         """Close a room: everybody in it is disconnected, a phone call hangs up.
 

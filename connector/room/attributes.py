@@ -20,8 +20,12 @@ _log = structlog.get_logger()
 STATE = "lk.agent.state"
 WORKER = "connector.worker"
 BEAT = "connector.beat"
+ASK = "connector.ask"
+"""Written by control, through LiveKit's API, to see whether we live: a text that we repeat as `ANSWER`."""
+ANSWER = "connector.answer"
 BEAT_S = 30.0
 """How often the beat is renewed; other workers take one older than 75 s as a sign of death."""
+_ASK_CHARS = 64
 _SPACING_S = 0.1
 _WRITE_S = 5.0
 _READ_BACK_S = 2.0
@@ -52,12 +56,14 @@ class AttributeKeeper:
         self._figures = figures
         self._wall = wall
         self._state = AgentState.INITIALIZING
+        self._answer = ""
         self._wake = asyncio.Event()
         self._changed = asyncio.Event()
 
     def values(self) -> dict[str, str]:
         """All attributes as they should be now; also goes into the join token, so that they are there at once."""
-        return {STATE: self._state.value, WORKER: self._worker_id, BEAT: str(int(self._wall()))}
+        values = {STATE: self._state.value, WORKER: self._worker_id, BEAT: str(int(self._wall()))}
+        return values | ({ANSWER: self._answer} if self._answer else {})
 
     def set_state(self, state: AgentState) -> None:
         """Show this state soon; does not wait."""
@@ -69,9 +75,16 @@ class AttributeKeeper:
         """Write everything again: after a reconnect the room only knows what stood in the token."""
         self._wake.set()
 
-    def changed(self) -> None:
-        """The server told us that our attributes changed."""
+    def changed(self, attributes: Mapping[str, str]) -> None:
+        """The server told us that our attributes changed, and what they are now; a new question is answered at once.
+
+        Whoever may change our attributes may ask: nothing but a short printable text is ever repeated.
+        """
         self._changed.set()
+        ask = attributes.get(ASK, "")
+        if ask and ask != self._answer and len(ask) <= _ASK_CHARS and ask.isprintable():
+            self._answer = ask
+            self._wake.set()
 
     async def run(self, participant: Callable[[], Writable | None]) -> None:
         """Write whenever something changed, and every 30 s. Runs until cancelled.

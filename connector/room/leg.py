@@ -332,7 +332,7 @@ class LiveKitRoomLeg:
 
     def _on_attributes(self, _changed: dict[str, str], participant: rtc.Participant) -> None:
         if participant.identity == self._options.identity:
-            self._attributes.changed()
+            self._attributes.changed(participant.attributes)
 
     def _on_republished(self) -> None:
         self._republished = True
