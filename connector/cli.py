@@ -6,6 +6,7 @@ Exit codes: 0 ok, 1 failed, 2 usage, 69 a needed service is unavailable, 78 bad 
 import asyncio
 import importlib.metadata
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -111,6 +112,21 @@ def check(
 def schema() -> None:
     """Print the JSON schema (draft-07) of rooms.yaml."""
     sys.stdout.write(json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n")
+
+
+@app.command()
+def doctor(
+    *,
+    config: ConfigOption = None,
+    no_join: Annotated[bool, typer.Option("--no-join", help="Make no test room on the LiveKit server.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Look at the surroundings: keys, LiveKit, media path, Millis, clock, webhooks, libraries. Starts no session."""
+    from connector.doctor.doctor import DoctorOptions, run_doctor  # noqa: PLC0415 - native libraries
+
+    setup_logs({"CONNECTOR_LOG_LEVEL": "error", **os.environ})
+    options = DoctorOptions(config, join=not no_join, as_json=as_json)
+    raise typer.Exit(asyncio.run(run_doctor(options)))
 
 
 @app.command()

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from http import HTTPStatus
+from typing import TypeAlias
 
 import aiohttp
 import structlog
@@ -22,6 +23,7 @@ from livekit import api
 from livekit.protocol import agent as proto
 from yarl import URL
 
+from connector.base.errors import ConfigError, UnavailableError
 from connector.base.redact import redact
 from connector.base.secrets import Secret
 from connector.control.jobs import JobBook, JobEvent, Offer, Refused, Registered, Terminated
@@ -37,6 +39,7 @@ _SEND_S = 5.0
 _CLOSE_S = 2.0
 _REGISTER_S = 10.0
 _MAX_MESSAGE = 1 << 20
+_Socket: TypeAlias = aiohttp.ClientWebSocketResponse
 _TOKEN_TTL = timedelta(minutes=10)
 _REFUSED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _CLOSED = (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSING, aiohttp.WSMsgType.CLOSED)
@@ -84,7 +87,7 @@ class AgentDispatch:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._url = URL(url) / "agent" % {"protocol": "1"}
+        self._url = _agent_url(url)
         self._where = redact(url)
         self._credentials = credentials
         self._hooks = hooks
@@ -143,57 +146,36 @@ class AgentDispatch:
         return registered
 
     async def _connect_and_converse(self, session: aiohttp.ClientSession, key: str, secret: Secret) -> None:
-        async with asyncio.timeout(_CONNECT_S):
-            socket = await session.ws_connect(
-                self._url,
-                headers={"Authorization": f"Bearer {_worker_token(key, secret)}"},
-                timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE_S),
-                max_msg_size=_MAX_MESSAGE,
-            )
+        socket = await _connect(session, self._url, key, secret)
         try:
             await self._converse(socket)
         finally:
             await socket.close()
 
-    async def _converse(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+    async def _converse(self, socket: _Socket) -> None:
         """Register and take jobs; ends only by `_EndedError` or an error of the socket."""
         book = self._book
         deadline = self._clock() + _REGISTER_S
-        await self._send(socket, [book.open(self._clock())])
+        await _send(socket, [book.open(self._clock())])
         while True:
-            message = await self._receive(socket)
+            message = await _receive(socket, _TICK_S)
             now = self._clock()
             if message is not None:
                 step = book.receive(message, now)
-                await self._send(socket, step.send)
+                await _send(socket, step.send)
                 for event in step.events:
                     await self._act(socket, event)
             out, self._outbox = self._outbox, []
             available, load = self._hooks.available(), self._hooks.load()
-            await self._send(socket, [*out, *book.tick(self._clock(), available=available, load=load)])
+            await _send(socket, [*out, *book.tick(self._clock(), available=available, load=load)])
             if book.silent(now) or (not book.registered and now > deadline):
                 raise _EndedError("silent", "nothing comes from the server any more")
 
-    async def _receive(self, socket: aiohttp.ClientWebSocketResponse) -> proto.ServerMessage | None:
-        """The next message; None when none came for half a second."""
-        try:
-            frame = await socket.receive(_TICK_S)
-        except TimeoutError:
-            return None
-        if frame.type is not aiohttp.WSMsgType.BINARY:
-            if frame.type in _CLOSED:
-                raise _EndedError("closed", f"the server closed it (code {socket.close_code})")
-            raise _EndedError("garbage", f"what came is no message ({frame.type.name})")
-        try:
-            return proto.ServerMessage.FromString(frame.data)
-        except DecodeError:
-            raise _EndedError("garbage", "what came is no message of LiveKit's agent protocol") from None
-
-    async def _act(self, socket: aiohttp.ClientWebSocketResponse, event: JobEvent) -> None:
+    async def _act(self, socket: _Socket, event: JobEvent) -> None:
         match event:
             case Offer():
                 taken = self._hooks.on_job(event.room, event.agent)
-                await self._send(socket, [self._book.answer(event, taken=taken, now=self._clock())])
+                await _send(socket, [self._book.answer(event, taken=taken, now=self._clock())])
                 self._log.info("job_taken" if taken else "job_not_taken", room=event.room, job=event.job_id)
             case Refused():
                 self._log.warning("job_refused", room=event.room, job=redact(event.job_id), why=event.why)
@@ -203,11 +185,6 @@ class AgentDispatch:
             case Registered():
                 self._complained = None
                 self._log.info("dispatch_registered", agent_name=self._agent_name, server=event.server)
-
-    async def _send(self, socket: aiohttp.ClientWebSocketResponse, messages: Iterable[proto.WorkerMessage]) -> None:
-        for message in messages:
-            async with asyncio.timeout(_SEND_S):
-                await socket.send_bytes(message.SerializeToString())
 
     def _complain(self, kind: str, text: str) -> None:
         """Say it once; again only when something else is wrong, or after it was well."""
@@ -222,6 +199,41 @@ class AgentDispatch:
             await asyncio.sleep(_TICK_S)
 
 
+async def ask_version(url: str, key: str, secret: Secret, name: str) -> str:
+    """Register as a worker for a moment, and tell the version that the server gives.
+
+    Args:
+        url: The LiveKit server.
+        key: The id of its key.
+        secret: The key's secret.
+        name: An agent name that nobody dispatches.
+
+    Raises:
+        ConfigError: LiveKit refuses the key.
+        UnavailableError: It cannot be reached, or does not confirm.
+    """
+    book = JobBook(name, "")
+    what = f"agent dispatch at {redact(url)}"
+    try:
+        async with asyncio.timeout(_REGISTER_S), aiohttp.ClientSession() as session:
+            socket = await _connect(session, _agent_url(url), key, secret)
+            try:
+                await _send(socket, [book.open(0.0)])
+                while True:
+                    message = await _receive(socket, _REGISTER_S)
+                    for event in book.receive(message, 0.0).events if message is not None else ():
+                        if isinstance(event, Registered):
+                            return event.server
+            finally:
+                await socket.close()
+    except aiohttp.WSServerHandshakeError as error:
+        if error.status in _REFUSED:
+            raise ConfigError([f"{what}: {_handshake_text(error.status)}"]) from None
+        raise UnavailableError(f"{what}: {_handshake_text(error.status)}") from None
+    except (_EndedError, aiohttp.ClientError, OSError, TimeoutError) as error:
+        raise UnavailableError(f"{what}: no connection: {redact(error) or type(error).__name__}") from None
+
+
 def back_off_s(failures: int) -> float:
     """The longest wait before the next try, after so many that failed; the wait itself is anything up to it."""
     return min(BACK_OFF_CAP_S, BACK_OFF_FIRST_S * 2.0 ** min(failures, 10))
@@ -233,6 +245,42 @@ class _EndedError(Exception):
     def __init__(self, kind: str, found: str) -> None:
         super().__init__(found)
         self.kind = kind
+
+
+def _agent_url(url: str) -> URL:
+    return URL(url) / "agent" % {"protocol": "1"}
+
+
+async def _connect(session: aiohttp.ClientSession, url: URL, key: str, secret: Secret) -> _Socket:
+    async with asyncio.timeout(_CONNECT_S):
+        return await session.ws_connect(
+            url,
+            headers={"Authorization": f"Bearer {_worker_token(key, secret)}"},
+            timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE_S),
+            max_msg_size=_MAX_MESSAGE,
+        )
+
+
+async def _send(socket: _Socket, messages: Iterable[proto.WorkerMessage]) -> None:
+    for message in messages:
+        async with asyncio.timeout(_SEND_S):
+            await socket.send_bytes(message.SerializeToString())
+
+
+async def _receive(socket: _Socket, within_s: float) -> proto.ServerMessage | None:
+    """The next message; None when none came in time."""
+    try:
+        frame = await socket.receive(within_s)
+    except TimeoutError:
+        return None
+    if frame.type is not aiohttp.WSMsgType.BINARY:
+        if frame.type in _CLOSED:
+            raise _EndedError("closed", f"the server closed it (code {socket.close_code})")
+        raise _EndedError("garbage", f"what came is no message ({frame.type.name})")
+    try:
+        return proto.ServerMessage.FromString(frame.data)
+    except DecodeError:
+        raise _EndedError("garbage", "what came is no message of LiveKit's agent protocol") from None
 
 
 def _handshake_text(status: int) -> str:

@@ -135,6 +135,29 @@ class LiveKitRooms:
             return False
         return True
 
+    async def create_room(self, room: str, *, empty_timeout_s: int, agent_name: str) -> None:
+        """Make a room that goes away by itself when nobody is in it.
+
+        Args:
+            room: Its name.
+            empty_timeout_s: How long it lasts without anybody, before the first join and after the last leave.
+            agent_name: The only agents that are dispatched to it; without a name LiveKit would call every unnamed one.
+
+        Raises:
+            UnavailableError: LiveKit could not be asked, or does not know.
+            ConfigError: LiveKit refuses our key.
+        """
+        request = api.CreateRoomRequest(
+            name=room,
+            empty_timeout=empty_timeout_s,
+            departure_timeout=empty_timeout_s,
+            agents=[api.RoomAgentDispatch(agent_name=agent_name)],
+        )
+        try:
+            await self._ask(self._rooms.create_room(request), "creating a room")
+        except _NotFoundError as error:
+            raise UnavailableError(str(error)) from None
+
     async def close(self) -> None:
         """Close the connections."""
         await self._session.close()

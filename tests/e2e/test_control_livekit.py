@@ -19,6 +19,7 @@ CALLS: dict[str, Callable[[LiveKitRooms], Awaitable[object]]] = {
     "participants": lambda rooms: rooms.participants("r"),
     "remove_participant": lambda rooms: rooms.remove_participant("r", "ann"),
     "delete_room": lambda rooms: rooms.delete_room("r"),
+    "create_room": lambda rooms: rooms.create_room("r", empty_timeout_s=1, agent_name="nobody"),
 }
 
 
@@ -74,6 +75,16 @@ async def test_removing_and_deleting(scene: Scene, rooms: LiveKitRooms) -> None:
     assert [person.identity for person in await rooms.participants(scene.room)] == ["bob"]
     assert await rooms.delete_room(scene.room)
     assert await rooms.participants(scene.room) == ()
+
+
+async def test_a_room_that_goes_by_itself(scene: Scene, rooms: LiveKitRooms) -> None:
+    """A room that was made for a moment calls no unnamed agents, and is gone when nobody came."""
+    await rooms.create_room(scene.room, empty_timeout_s=1, agent_name="nobody")
+    assert [room.name for room in await rooms.list_rooms([scene.room])] == [scene.room]
+    assert {d.agent_name for d in await scene.api.agent_dispatch.list_dispatch(scene.room)} == {"nobody"}
+    async with asyncio.timeout(20):
+        while await rooms.list_rooms([scene.room]):  # noqa: ASYNC110 - the server tells nobody
+            await asyncio.sleep(0.1)
 
 
 @pytest.mark.parametrize("call", CALLS)

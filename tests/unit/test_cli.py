@@ -70,6 +70,7 @@ def test_schema_is_json(tmp_path: Path) -> None:
         (("--help",), 0, "practice-agent"),
         (("nonsense",), 2, "No such command"),
         (("run",), 78, "rooms.yaml: is not there"),
+        (("doctor",), 78, "rooms.yaml: is not there"),
         (("practice-agent", "--greeting", "song"), 2, "--greeting: expected none, tone, speech; found 'song'"),
         (("practice-agent", "--fault", "song"), 2, "song"),
     ],

@@ -10,12 +10,13 @@ import pytest_asyncio
 import structlog
 from aiohttp import WSMsgType, web
 from livekit.protocol import agent as proto
-from livekit.protocol.models import Room
+from livekit.protocol.models import Room, ServerInfo
 from structlog.typing import EventDict
 
+from connector.base.errors import ConfigError, UnavailableError
 from connector.base.secrets import Secret
 from connector.control import dispatch as module
-from connector.control.dispatch import BACK_OFF_CAP_S, AgentDispatch, DispatchHooks, back_off_s
+from connector.control.dispatch import BACK_OFF_CAP_S, AgentDispatch, DispatchHooks, ask_version, back_off_s
 from tests.until import until
 
 SECRET = Secret("the-secret-of-the-scripted-server-0123456789")
@@ -343,6 +344,40 @@ async def test_a_bug_in_what_it_calls_does_not_end_it(server: ScriptedServer, co
     server.scripts = [script, stay]
     await until(lambda: len(server.tokens) == 2 and control.dispatch.registered)
     assert len(control.lines("dispatch_failed")) == 1
+
+
+async def test_the_version_is_asked_for_in_a_short_visit(server: ScriptedServer) -> None:
+    """One registration under a name that nobody dispatches; the answer's version; the connection is closed."""
+    names: list[str] = []
+
+    async def script(talk: Talk) -> None:
+        names.append((await talk.hear("register")).register.agent_name)
+        hello = proto.RegisterWorkerResponse(worker_id="AW_1", server_info=ServerInfo(version="1.13.5"))
+        await talk.say(proto.ServerMessage(register=hello))
+        await talk.until_closed()
+
+    server.scripts = [script]
+    assert await ask_version(f"ws://127.0.0.1:{server.port}", "key", SECRET, "visitor") == "1.13.5"
+    await until(lambda: server.done == 1)
+    assert names == ["visitor"]
+
+
+async def test_a_visit_that_is_not_answered(server: ScriptedServer, unused_tcp_port: int) -> None:
+    """A refused key, a server that closes, another service and nobody at all: one clear error each."""
+
+    async def leave(talk: Talk) -> None:
+        await talk.hear("register")
+
+    server.scripts = [leave]
+    url = f"ws://127.0.0.1:{server.port}"
+    with pytest.raises(ConfigError, match="check LIVEKIT_API_KEY"):
+        await ask_version(url, "key", OTHER, "visitor")
+    with pytest.raises(UnavailableError, match="the server closed it"):
+        await ask_version(url, "key", SECRET, "visitor")
+    with pytest.raises(UnavailableError, match="status 404"):
+        await ask_version(f"{url}/elsewhere", "key", SECRET, "visitor")
+    with pytest.raises(UnavailableError, match="no connection"):
+        await ask_version(f"ws://127.0.0.1:{unused_tcp_port}", "key", SECRET, "visitor")
 
 
 def test_the_waits_double_up_to_a_cap() -> None:
