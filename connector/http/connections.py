@@ -5,6 +5,7 @@ dropped for a newcomer, the one that waits longest first), or is at work on a re
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any, Protocol
@@ -186,6 +187,9 @@ class GuardedServer(web.Server):
         super().__init__(self._handle)
         self._answer = handler
         self._admission = admission
+        self._at_work = 0
+        self._calm = asyncio.Event()
+        self._calm.set()
 
     def __call__(self) -> Connection:
         """One more connection."""
@@ -202,14 +206,25 @@ class GuardedServer(web.Server):
             lingering_time=_LINGER_S,
         )
 
+    async def finish(self, within_s: float) -> None:
+        """Wait until no request is at work; aiohttp itself stops receiving bodies as soon as it is shut down."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self._calm.wait()
+
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         connection = request.protocol
         assert isinstance(connection, Connection)
         connection.work()
+        self._at_work += 1
+        self._calm.clear()
         try:
             return await self._answer(request)
         finally:
             connection.rest()
+            self._at_work -= 1
+            if self._at_work == 0:
+                self._calm.set()
 
 
 def mark_known(request: web.BaseRequest) -> None:

@@ -26,6 +26,8 @@ from connector.http.webhooks import Webhooks
 
 _FINISH_S = 2.0
 """How long requests that are at work may go on when the servers stop."""
+_CLOSE_S = 0.2
+"""How long those that were cut off by that have to end."""
 _BACKLOG = 512
 _MOST_PRIVATE = 50
 
@@ -100,14 +102,18 @@ class HttpServers:
     ) -> str:
         stack.callback(port.close)
         admission = Admission() if most is None else Admission(most)
-        runner = web.ServerRunner(GuardedServer(port.handle, admission), shutdown_timeout=_FINISH_S)
+        server = GuardedServer(port.handle, admission)
+        runner = web.ServerRunner(server, shutdown_timeout=_CLOSE_S)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         host, number = split_address(address)
+        site = web.TCPSite(runner, host, number, backlog=_BACKLOG)
         try:
-            await web.TCPSite(runner, host, number, backlog=_BACKLOG).start()
+            await site.start()
         except OSError as error:
             raise _cannot_listen(setting, address, error) from None
+        stack.push_async_callback(server.finish, _FINISH_S)
+        stack.push_async_callback(site.stop)
         shown = f"[{host}]" if ":" in host else host
         return f"{shown}:{runner.addresses[0][1]}"
 

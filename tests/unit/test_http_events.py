@@ -92,7 +92,11 @@ def test_what_is_no_event(body: bytes) -> None:
     assert read_event(body) is None
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)))
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)
+    )
+)
 def test_any_json_is_read_or_refused(value: object) -> None:
     """No JSON value makes the reader raise."""
     found = read_event(json.dumps(value).encode())

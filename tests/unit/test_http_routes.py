@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from connector.http.routes import PRIVATE, PUBLIC, BadRoom, Found, NotFound, OtherMethod, RouteName, find
 
 
-
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=256))
 def test_every_room_name_has_an_address(room: str) -> None:
     """A name of any characters, percent-encoded as one segment, comes back as it was."""
