@@ -99,6 +99,12 @@ def rules(livekit_url: str, agent_url: str, rooms: Sequence[str]) -> dict[str, o
     return {
         "livekit": {"url": livekit_url},
         "millis": {"url": agent_url, "auth": "raw"},
-        "worker": {"engines": 1, "max_sessions": max(1, len(rooms)), "reconcile_every": "1s"},
+        "worker": {
+            "engines": 1,
+            "max_sessions": max(1, len(rooms)),
+            "reconcile_every": "1s",
+            "listen": "127.0.0.1:0",
+            "private_listen": "127.0.0.1:0",
+        },
         "rooms": [{"room": room, "agent": "bench", "participant": {"identity": IDENTITY}} for room in rooms],
     }

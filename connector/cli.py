@@ -18,7 +18,7 @@ from connector.base.errors import ConnectorError
 from connector.base.legs import AudioCodec
 from connector.base.logs import flush_logs, setup_logs
 from connector.base.secrets import read_secret
-from connector.config.load import load
+from connector.config.load import find_config, load
 from connector.config.report import explain_room, rules_table
 from connector.config.schema import json_schema
 from connector.config.secrets import read_credentials
@@ -84,7 +84,7 @@ def run(config: ConfigOption = None) -> None:
     credentials = read_credentials(loaded.config)
 
     async def serve() -> None:
-        await Worker(loaded.config, credentials).run()
+        await Worker(find_config(config), loaded, credentials).run()
 
     try:
         asyncio.run(serve())

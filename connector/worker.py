@@ -1,10 +1,12 @@
 """The worker: one control process with its engines, from start to drain. Wires the parts; decides nothing itself."""
 
 import asyncio
+import contextlib
 import signal
 import socket
 import time
 import uuid
+from pathlib import Path
 
 import structlog
 
@@ -13,19 +15,32 @@ from connector.base.ends import EndReason
 from connector.base.errors import ConnectorError
 from connector.base.memory import allowed_memory_mb
 from connector.base.redact import redact
+from connector.base.secrets import Secret
 from connector.base.trigger import Trigger
-from connector.config.model import Config
+from connector.config.load import Loaded
+from connector.config.model import ClaimStore, Config
 from connector.config.rules import RuleBook
 from connector.config.secrets import Credentials
 from connector.control.claims import ClaimEvents, Claims, MemoryClaims
 from connector.control.desk import Desk
+from connector.control.dispatch import AgentDispatch, DispatchHooks
 from connector.control.engines import EngineEvents, Engines
+from connector.control.events import EventPoster
 from connector.control.life import Life
 from connector.control.livekit import LiveKitRooms
-from connector.control.observer import Observer
+from connector.control.metrics import Metrics
+from connector.control.observer import Observer, Observers
 from connector.control.orders import configure_order
 from connector.control.ports import LifeActions
+from connector.control.probe import answers
 from connector.control.reconcile import Reconciler, Timing
+from connector.control.redis_claims import RedisClaims
+from connector.control.reload import ConfigWatch
+from connector.control.secret_watch import SecretWatch
+from connector.control.status import JoinAnswer
+from connector.http.lag import LagMeter
+from connector.http.server import HttpServers
+from connector.http.tokens import KeyPair, livekit_keys
 
 _CLOSE_WITHIN_S = 15.0
 """Engines end their sessions within 10 s, and themselves within 12 s."""
@@ -36,86 +51,168 @@ class Worker:
     """Runs until a signal ends it. Make it inside a running event loop.
 
     Args:
-        config: rooms.yaml.
+        path: rooms.yaml, to be watched.
+        loaded: What was read from it.
         credentials: The secrets.
     """
 
-    def __init__(self, config: Config, credentials: Credentials) -> None:
-        self._config = config
+    def __init__(self, path: Path, loaded: Loaded, credentials: Credentials) -> None:
+        config = self._config = loaded.config
         self._worker_id = f"{socket.gethostname()[:40]}-{uuid.uuid4().hex[:8]}"
-        self._observer = Observer()
+        self._metrics = Metrics()
+        self._secrets = SecretWatch(config, credentials, self._on_credentials)
+        self._events = self._event_poster(config)
+        self._dispatch = self._agent_dispatch(config)
+        observer = Observers([self._metrics, *self._listeners()])
         self._livekit = LiveKitRooms(
-            config.livekit.url,
-            credentials.livekit_api_key.reveal(),
-            credentials.livekit_api_secret,
+            config.livekit.url, credentials.livekit_api_key.reveal(), credentials.livekit_api_secret
         )
-        self._claims: Claims = MemoryClaims()
+        self._claims = claims_of(config, credentials, self._worker_id, self._metrics)
         self._engines = Engines(
             engine_count(config.worker.engines),
             configure_order(config, self._worker_id),
             memory_mb=allowed_memory_mb(),
         )
-        self._life = Life(self._engines, self._claims, self._observer)
+        self._life = Life(self._engines, self._claims, observer)
         self._reconciler = Reconciler(
             RuleBook(config.rules),
             self._livekit,
             self._life,
-            observer=self._observer,
+            observer=observer,
             worker_id=self._worker_id,
             timing=Timing(config.worker.reconcile_every),
         )
-        self.desk = Desk(self._reconciler, self._life, self._engines, problems=lambda: (), now=time.monotonic)
+        self._files = ConfigWatch(path, loaded, self._on_config, observer)
+        self._desk = Desk(self._reconciler, self._life, self._engines, problems=self._problems, now=time.monotonic)
+        self._servers = HttpServers(
+            config.worker.listen,
+            config.worker.private_listen,
+            desk=self._desk,
+            keys=self._livekit_keys,
+            render=self._metrics.render,
+            observer=self._metrics,
+            lag=LagMeter(self._metrics.loop_lag),
+        )
         self._drain = asyncio.Event()
         self._now = asyncio.Event()
         self._log = structlog.get_logger()
-        self._connect()
+        self._connect(observer)
 
-    def _connect(self) -> None:
+    def _connect(self, observer: Observer) -> None:
         life, reconciler = self._life, self._reconciler
         life.connect(
-            LifeActions(
-                look_at=reconciler.look_at,
-                look_at_later=reconciler.look_at_later,
-                close_room=self._close_room,
-                answers=self._answers,
-            )
+            LifeActions(reconciler.look_at, reconciler.look_at_later, self._close_room, self._answers),
         )
-        self._engines.listen(
-            EngineEvents(life.on_state, life.on_ended, reconciler.look_at_all, observer=self._observer)
-        )
+        self._engines.listen(EngineEvents(life.on_state, life.on_ended, self._on_engines_changed, observer))
         self._claims.listen(ClaimEvents(lost=life.claim_lost, hint=self._on_hint))
 
+    def _listeners(self) -> list[Observer]:
+        found: list[Observer] = []
+        if self._events is not None:
+            found.append(self._events)
+        if self._dispatch is not None:
+            found.append(_JobsOver(self._dispatch))
+        return found
+
+    def _event_poster(self, config: Config) -> EventPoster | None:
+        url = config.worker.events.url
+        if url is None:
+            return None
+        return EventPoster(url, self._events_secret, worker_id=self._worker_id, report=self._metrics)
+
+    def _agent_dispatch(self, config: Config) -> AgentDispatch | None:
+        name = config.worker.agent_name
+        if name is None:
+            return None
+        hooks = DispatchHooks(self._on_job, self._on_job_deleted, lambda: self._life.accepting, lambda: self._life.load)
+        return AgentDispatch(config.livekit.url, name, self._dispatch_key, hooks)
+
     async def run(self) -> None:
-        """Serve until SIGTERM or SIGINT; the first drains, the second ends every call now."""
+        """Serve until SIGTERM or SIGINT; the first drains, the second ends every call now.
+
+        Raises:
+            UnavailableError: An address is in use, or the claim store is not there.
+            ConfigError: An address, LiveKit's key or the claim store's URL is wrong.
+        """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal, number)
-        try:
-            async with asyncio.TaskGroup() as group:
-                engines = group.create_task(self._engines.run(), name="engines")
-                if not await self._first_ready(engines):
-                    return
-                self._log.info("worker_ready", worker=self._worker_id, rules=len(self._config.rules))
-                helpers = [
-                    group.create_task(self._reconciler.run(), name="reconcile"),
-                    group.create_task(self._claims.run(), name="claims"),
-                ]
-                await self._drain.wait()
-                await self._finish_calls()
-                await self._stop_engines(engines)
-                for helper in helpers:
-                    helper.cancel()
-        finally:
-            await self._life.close()
-            await self._claims.close()
-            await self._livekit.close()
+        async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(self._livekit.close)
+            stack.push_async_callback(self._claims.close)
+            if isinstance(self._claims, RedisClaims):
+                await self._claims.check()
+            await stack.enter_async_context(self._servers.running())
+            await self._serve()
+            if self._events is not None:
+                await self._events.close()
         self._log.info("worker_stopped", worker=self._worker_id)
+
+    async def _serve(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            engines = group.create_task(self._engines.run(), name="engines")
+            if not await self._first_ready(engines):
+                return
+            self._log.info("worker_ready", worker=self._worker_id, rules=len(self._config.rules))
+            helpers = [
+                group.create_task(work, name=name)
+                for name, work in (
+                    ("reconcile", self._reconciler.run()),
+                    ("claims", self._claims.run()),
+                    ("config", self._files.run()),
+                    ("secrets", self._secrets.run()),
+                    *([("dispatch", self._dispatch.run())] if self._dispatch is not None else []),
+                )
+            ]
+            await self._drain.wait()
+            await self._finish_calls()
+            await self._stop_engines(engines)
+            await self._life.close()
+            for helper in helpers:
+                helper.cancel()
+
+    def _problems(self) -> tuple[str, ...]:
+        secrets = self._secrets.problem
+        return (*self._files.lines, *((secrets,) if secrets is not None else ()))
+
+    def _livekit_keys(self) -> tuple[KeyPair, ...]:
+        return livekit_keys(self._secrets.credentials)
+
+    def _events_secret(self) -> Secret:
+        secret = self._secrets.credentials.events_secret
+        if secret is None:
+            raise RuntimeError("credentials without an events secret are never accepted while events.url is set")
+        return secret
+
+    def _dispatch_key(self) -> tuple[str, Secret]:
+        credentials = self._secrets.credentials
+        return credentials.livekit_api_key.reveal(), credentials.livekit_api_secret
+
+    def _on_credentials(self, new: Credentials) -> None:
+        self._livekit.use_key(new.livekit_api_key.reveal(), new.livekit_api_secret)
+        self._life.new_key()
+        self._reconciler.look_at_all()
+
+    def _on_config(self, new: Config) -> None:
+        self._reconciler.rules = RuleBook(new.rules)
+        self._life.apply_rules(new.rules)
+        self._reconciler.look_at_all()
+
+    def _on_engines_changed(self) -> None:
+        self._life.report_load()
+        self._reconciler.look_at_all()
 
     def _on_hint(self, room: str) -> None:
         if room:
             self._reconciler.look_at(room, Trigger.WEBHOOK)
         else:
             self._reconciler.look_at_all()
+
+    def _on_job(self, room: str, agent: str | None) -> bool:
+        return self._desk.join(room, agent, Trigger.DISPATCH) in (JoinAnswer.ACCEPTED, JoinAnswer.RUNNING)
+
+    def _on_job_deleted(self, room: str) -> None:
+        self._desk.leave(room)
 
     async def _close_room(self, room: str) -> None:
         try:
@@ -124,7 +221,11 @@ class Worker:
             self._log.warning("room_not_closed", room=redact(room), error=redact(error))
 
     async def _answers(self, room: str, identity: str) -> bool:
-        raise NotImplementedError
+        try:
+            return await answers(self._livekit, room, identity)
+        except ConnectorError as error:
+            self._log.warning("takeover_unknown", room=redact(room), error=redact(error))
+            return True  # unknown is not dead
 
     async def _first_ready(self, engines: asyncio.Task[None]) -> bool:
         """Whether an engine is ready before somebody wants us to leave."""
@@ -164,6 +265,24 @@ class Worker:
         except TimeoutError:
             self._log.error("engines_killed", pids=self._engines.pids)
             engines.cancel()
+
+
+class _JobsOver(Observer):
+    """Tells LiveKit when a job that it dispatched is done."""
+
+    def __init__(self, dispatch: AgentDispatch) -> None:
+        self._dispatch = dispatch
+
+    def request_over(self, room: str) -> None:
+        """See `Observer`."""
+        self._dispatch.job_ended(room)
+
+
+def claims_of(config: Config, credentials: Credentials, worker_id: str, observer: Observer) -> Claims:
+    """The claim store that the configuration asks for."""
+    if config.worker.claims is ClaimStore.MEMORY or credentials.redis_url is None:
+        return MemoryClaims()
+    return RedisClaims(credentials.redis_url, livekit_url=config.livekit.url, worker_id=worker_id, observer=observer)
 
 
 def engine_count(setting: int | str | None) -> int:

@@ -50,11 +50,11 @@ _RESTART_AFTER_S = (0.1, 1.0, 5.0, 15.0)
 
 @dataclass(slots=True)
 class EngineEvents:
-    """Where the supervisor reports to."""
+    """Where the supervisor reports to; `on_change` when an engine became ready or is gone."""
 
     on_state: Callable[[SessionState], None]
     on_ended: Callable[[SessionEnded], None]
-    on_ready: Callable[[], None]
+    on_change: Callable[[], None]
     observer: Observer = field(default_factory=Observer)
 
 
@@ -217,6 +217,7 @@ class Engines:
             del self._engines[index]
             self._events.observer.engine_lost(index, len(engine.sessions))
             self._bury(engine)
+            self._events.on_change()
             if self._leaving.is_set():
                 return
             if engine.retiring:
@@ -270,7 +271,7 @@ class Engines:
                 engine.ready = True
                 self._one_ready.set()
                 self._events.observer.engine_ready(engine.index)
-                self._events.on_ready()
+                self._events.on_change()
                 self._log.info("engine_ready", engine=engine.index, pid=message.pid, opus=message.opus)
             case SessionState():
                 self._events.on_state(message)

@@ -86,7 +86,7 @@ class Life:
             self.requests.merge(await self._claims.requests())
         for room in self.requests.expire(self._now(), self.running.by_room):
             self._log.info("request_expired", room=redact(room))
-            self._soon(self._claims.remember_request(room, None))
+            self._request_over(room)
 
     async def learn_ends(self, rooms: Iterable[str]) -> None:
         """Take in how the sessions of these rooms ended at other replicas."""
@@ -181,7 +181,7 @@ class Life:
         )
         self._circuit.started(session_id)
         self.idle.clear()
-        self._report_load()
+        self.report_load()
         self._observer.session_started(order, trigger)
         self._log.info(
             "session_started", session=session_id, room=redact(room.name), engine=engine, trigger=trigger.value
@@ -244,22 +244,25 @@ class Life:
         self._observer.session_ended(message)
         if message.delete_room:
             self._soon(self._do.close_room(message.room))
-        dropped = self.requests.ended(message.room, message.reason)
+        if self.requests.ended(message.room, message.reason):
+            self._request_over(message.room)
         if message.reason is EndReason.ENGINE_LOST and not self.draining:
             self._do.look_at(message.room, Trigger.FAILOVER)  # the claim is kept for the next engine
             self._do.look_at_later(message.room, _AFTER_END_S)
         else:
-            self._soon(self._let_go(message.room, end, dropped=dropped))
+            self._soon(self._let_go(message.room, end))
             self._do.look_at_later(message.room, _AFTER_END_S)
-        self._report_load()
+        self.report_load()
         if not self.running:
             self.idle.set()
 
-    async def _let_go(self, room: str, end: LastEnd, *, dropped: bool) -> None:
+    def _request_over(self, room: str) -> None:
+        self._observer.request_over(room)
+        self._soon(self._claims.remember_request(room, None))
+
+    async def _let_go(self, room: str, end: LastEnd) -> None:
         """Tell the other replicas how it ended before the room is free for them."""
         await self._claims.remember_end(room, end)
-        if dropped:
-            await self._claims.remember_request(room, None)
         if room not in self.running and room not in self._starting:
             await self._claims.release(room)
             await self._claims.tell(room)
@@ -306,7 +309,7 @@ class Life:
         """End a room's session, withdraw its request; whether there was either."""
         withdrawn = self.requests.withdraw(room)
         if withdrawn:
-            self._soon(self._claims.remember_request(room, None))
+            self._request_over(room)
         running = self.running.by_room.get(room)
         if running is not None:
             self._end(running, reason)
@@ -330,7 +333,7 @@ class Life:
     def drain(self) -> None:
         """Start no session any more."""
         self.draining = True
-        self._report_load()
+        self.report_load()
 
     async def close(self) -> None:
         """Wait, bounded, for what is still to be said to others."""
@@ -354,11 +357,21 @@ class Life:
             else:
                 self._log.info("circuit_closed", target="millis")
 
-    def _report_load(self) -> None:
+    @property
+    def accepting(self) -> bool:
+        """Whether one more room would be taken now."""
+        return not self.draining and not isinstance(self._engines.room_for_one(), Refusal)
+
+    @property
+    def load(self) -> float:
+        """How busy the engines are, 0 to 1."""
+        return min(1.0, len(self.running) / self._engines.capacity) if self._engines.capacity else 1.0
+
+    def report_load(self) -> None:
+        """Tell the claim store and the observer how busy this worker is; to be called when capacity changes."""
         total = self._engines.capacity
         self._claims.report_load(len(self.running), 0 if self.draining else total)
-        free = not self.draining and not isinstance(self._engines.room_for_one(), Refusal)
-        self._observer.capacity(total, available=free, draining=self.draining)
+        self._observer.capacity(total, available=self.accepting, draining=self.draining)
 
     def _soon(self, work: Coroutine[Any, Any, None] | Awaitable[None]) -> None:
         async def run() -> None:

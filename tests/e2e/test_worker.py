@@ -149,14 +149,14 @@ async def test_a_frozen_worker_ends_its_engine_when_it_thaws(
 
 
 @pytest.mark.parametrize(
-    ("fault", "reason", "words"),
+    ("fault", "reason", "words", "why"),
     [
-        ("status=401", "agent_rejected", "MILLIS_PRIVATE_KEY"),
-        ("status=404", "agent_rejected", "agent"),
+        ("status=401", "agent_rejected", "MILLIS_PRIVATE_KEY", "circuit_open"),
+        ("status=404", "agent_rejected", "agent", "rejected"),
     ],
 )
 async def test_what_millis_refuses_ends_with_one_clear_reason(
-    livekit: LiveKitServer, scene: Scene, room_name: str, tmp_path: Path, fault: str, reason: str, words: str
+    livekit: LiveKitServer, scene: Scene, room_name: str, tmp_path: Path, fault: str, reason: str, words: str, why: str
 ) -> None:
     """A refusal ends the session with its reason and a remedy; the room is left, and not tried again in a loop."""
     async with agent(fault) as practice, Worker(livekit, practice.url, room_name, tmp_path) as worker:
@@ -166,7 +166,7 @@ async def test_what_millis_refuses_ends_with_one_clear_reason(
         assert words in ended["detail"]
         await scene.only("ada")
         offers = practice.offers
-        await worker.until(lambda w: any(e["why"] == "ended_here" for e in w.events("room_not_served")))
+        await worker.until(lambda w: any(e["why"] == why for e in w.events("room_not_served")))
         assert practice.offers == offers
 
 

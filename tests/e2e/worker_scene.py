@@ -17,22 +17,26 @@ KEY = "practice-key-of-the-tests"
 RULES = """
 livekit: {{url: "{livekit}"}}
 millis: {{url: "{millis}"}}
-worker: {{reconcile_every: 1s, engines: 1}}
+worker: {{reconcile_every: {every}, engines: {engines}, listen: "127.0.0.1:0", private_listen: "127.0.0.1:0", {worker}}}
 defaults: {{leave_after: 1s, {defaults}}}
 rooms:
-  - {{room: "{room}", agent: "practice"}}
+  - {{room: "{room}", agent: {agent}}}
 """
 
 
 class Worker:
-    """`connector run` for one room. Async context manager.
+    """`connector run` with one rule. Async context manager.
 
     Args:
         server: The LiveKit server.
         millis: URL of the practice agent.
-        room: The room of the only rule.
+        room: The room of the only rule, or a pattern.
         folder: For rooms.yaml.
         defaults: More of the rule, as YAML flow.
+        agent: The rule's agent, as YAML flow.
+        worker: More of the worker, as YAML flow.
+        engines: How many.
+        every: How often a pass looks at everything.
         environ: Variables that differ from the right ones.
     """
 
@@ -44,10 +48,25 @@ class Worker:
         folder: Path,
         *,
         defaults: str = "",
+        agent: str = '"practice"',
+        worker: str = "",
+        engines: int = 1,
+        every: str = "1s",
         environ: dict[str, str] | None = None,
     ) -> None:
         self.config = folder / "rooms.yaml"
-        self.config.write_text(RULES.format(livekit=server.url, millis=millis, room=room, defaults=defaults))
+        self.config.write_text(
+            RULES.format(
+                livekit=server.url,
+                millis=millis,
+                room=room,
+                defaults=defaults,
+                agent=agent,
+                worker=worker,
+                engines=engines,
+                every=every,
+            )
+        )
         self._environ = {
             **os.environ,
             "LIVEKIT_API_KEY": server.api_key,
@@ -57,6 +76,7 @@ class Worker:
             "PYTHONWARNINGS": "default",
             **(environ or {}),
         }
+        self.engine_count = engines
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.Task[None] | None = None
         self._grew = asyncio.Event()
@@ -133,6 +153,21 @@ class Worker:
         """Wait for the end of so many sessions; returns the newest end's event."""
         await self.until(lambda worker: len(worker.events("session_ended")) >= sessions)
         return self.events("session_ended")[-1]
+
+    @property
+    def pid(self) -> int:
+        """The control process."""
+        return self._running.pid
+
+    async def listening(self) -> tuple[str, str]:
+        """Wait until both ports are open; URLs of the public and the private one."""
+        await self.until(lambda worker: bool(worker.events("http_listening")))
+        (event,) = self.events("http_listening")
+        return f"http://{event['public']}", f"http://{event['private']}"
+
+    async def ready(self) -> None:
+        """Wait until the worker takes rooms with all its engines."""
+        await self.until(lambda worker: len(worker.events("engine_ready")) >= worker.engine_count)
 
     def signal(self, number: signal.Signals) -> None:
         """Send the control process a signal."""

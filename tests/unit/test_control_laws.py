@@ -53,9 +53,9 @@ class World(RuleBasedStateMachine):
         self.store = SharedStore(self.clock)
         self.number = 0
         self.gone: list[Replica] = []
-        self.rules = RULES
+        self.in_force = RULES
         self.lives: dict[str, int] = {}
-        self.replicas = self.run(self.make(count, capacity))
+        self.replicas: list[Replica] = self.run(self.make(count, capacity))
 
     async def make(self, count: int, capacity: int) -> list[Replica]:
         return [
@@ -216,10 +216,10 @@ class World(RuleBasedStateMachine):
 
     @rule(fewer=st.booleans())
     def reload(self, fewer: bool) -> None:
-        self.rules = FEWER if fewer else RULES
+        self.in_force = FEWER if fewer else RULES
         for replica in self.replicas:
-            replica.reconciler.rules = RuleBook(self.rules)
-            replica.life.apply_rules(self.rules)
+            replica.reconciler.rules = RuleBook(self.in_force)
+            replica.life.apply_rules(self.in_force)
 
     @rule(fails=st.booleans())
     def livekit_fails(self, fails: bool) -> None:
@@ -282,7 +282,7 @@ class World(RuleBasedStateMachine):
 
     def waiting(self) -> set[str]:
         """Rooms with a human whose rule serves humans."""
-        book = RuleBook(self.rules)
+        book = RuleBook(self.in_force)
         occupied = (room for room, people in self.livekit.people.items() if any(p.kind == "STANDARD" for p in people))
         return {room for room in occupied if (found := book.match(room)) is not None and found.join == "human"}
 
