@@ -49,6 +49,10 @@ def _no_load() -> float:
     return 0.0
 
 
+def _always(_room: str) -> bool:
+    return True
+
+
 @dataclass(frozen=True)
 class DispatchHooks:
     """What dispatch asks and tells; called on the event loop, must return at once and not raise.
@@ -59,12 +63,14 @@ class DispatchHooks:
         on_terminate: The last dispatch that asked for this room was deleted: the agent is to leave.
         available: Whether one more room would be taken now; LiveKit offers nothing while it is not so.
         load: How busy we are, 0 to 1.
+        wanted: Whether a room of a job is served or still to be served; once it is not, the job is reported as done.
     """
 
     on_job: Callable[[str, str | None], bool]
     on_terminate: Callable[[str], None]
     available: Callable[[], bool]
     load: Callable[[], float] = field(default=_no_load)
+    wanted: Callable[[str], bool] = field(default=_always)
 
 
 class AgentDispatch:
@@ -104,7 +110,10 @@ class AgentDispatch:
         return self._book.registered
 
     def job_ended(self, room: str) -> None:
-        """Tell LiveKit, soon, that the jobs of a room are over: its session ended, or its request was withdrawn."""
+        """Tell LiveKit, soon, that the jobs of a room are over: its session ended, or its request was withdrawn.
+
+        Not needed where `wanted` tells the same.
+        """
         self._outbox += self._book.end(room)  # at most one message for each job, of which the book holds so many
 
     async def run(self) -> None:
@@ -165,11 +174,18 @@ class AgentDispatch:
                 await _send(socket, step.send)
                 for event in step.events:
                     await self._act(socket, event)
-            out, self._outbox = self._outbox, []
-            available, load = self._hooks.available(), self._hooks.load()
-            await _send(socket, [*out, *book.tick(self._clock(), available=available, load=load)])
+            await _send(socket, self._due())
             if book.silent(now) or (not book.registered and now > deadline):
                 raise _EndedError("silent", "nothing comes from the server any more")
+
+    def _due(self) -> list[proto.WorkerMessage]:
+        """What is to be told by now: jobs that are over, our status, a ping."""
+        for room in self._book.rooms:
+            if not self._hooks.wanted(room):
+                self.job_ended(room)
+        out, self._outbox = self._outbox, []
+        available, load = self._hooks.available(), self._hooks.load()
+        return [*out, *self._book.tick(self._clock(), available=available, load=load)]
 
     async def _act(self, socket: _Socket, event: JobEvent) -> None:
         match event:

@@ -117,12 +117,16 @@ class Control:
         self.asked: list[tuple[str, str | None]] = []
         self.gone: list[str] = []
         self.free = True
+        self.unwanted: set[str] = set()
         self.now = 0.0
         self.credentials = ("key", SECRET)
-        hooks = DispatchHooks(self.on_job, self.gone.append, lambda: self.free, lambda: 0.5)
+        hooks = DispatchHooks(self.on_job, self.gone.append, lambda: self.free, lambda: 0.5, self.wanted)
         url = f"ws://127.0.0.1:{port}"
         self.dispatch = AgentDispatch(url, "millis", lambda: self.credentials, hooks, clock=lambda: self.now)
         self.logs: list[EventDict] = []
+
+    def wanted(self, room: str) -> bool:
+        return room not in self.unwanted
 
     def on_job(self, room: str, agent: str | None) -> bool:
         if room == "bug":
@@ -169,6 +173,24 @@ async def test_a_job_from_its_offer_to_its_end(server: ScriptedServer, control: 
     assert control.asked == [("lobby", "a7")]
     grants = {"agent": True, "canPublish": False, "canPublishData": False, "canSubscribe": False}
     assert server.tokens[0]["video"] == grants
+
+
+async def test_a_room_that_is_not_wanted_any_more_has_no_jobs(server: ScriptedServer, control: Control) -> None:
+    """Without being told, the connection notices that a job's room is neither served nor to be served."""
+
+    async def script(talk: Talk) -> None:
+        await talk.register()
+        for job_id, room in (("AJ_1", "lobby"), ("AJ_2", "attic")):
+            assert await talk.offer(job_id, room)
+            assert (await talk.hear("update_job")).update_job.status == proto.JobStatus.JS_RUNNING
+        control.unwanted.add("lobby")
+        update = (await talk.hear("update_job")).update_job
+        assert (update.job_id, update.status) == ("AJ_1", proto.JobStatus.JS_SUCCESS)
+        server.done += 1
+        await talk.until_closed()
+
+    server.scripts = [script]
+    await until(lambda: server.done == 1)
 
 
 async def test_a_deleted_dispatch_lets_the_agent_leave(server: ScriptedServer, control: Control) -> None:
