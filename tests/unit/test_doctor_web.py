@@ -16,6 +16,8 @@ from cryptography.x509.oid import NameOID
 from connector.base.errors import ConnectorError, UnavailableError
 from connector.doctor.finding import Verdict
 from connector.doctor.web import fetch, look_at_millis, look_at_webhooks
+from connector.http.server import HttpServers
+from tests.http_scene import FIRST, FakeDesk
 from tests.loopback.servers import raw, serving, silence
 
 
@@ -114,13 +116,11 @@ class TestWebhooks:
 
     async def test_a_worker(self) -> None:
         """A worker is known by its OpenAPI document; one that only this machine reaches is worth a warning."""
-
-        async def handle(request: web.Request) -> web.Response:
-            assert request.path == "/openapi.json"
-            return web.json_response({"openapi": "3.1.0", "paths": {"/webhooks/livekit": {}}})
-
-        async with serving(handle) as url:
-            port = url.rsplit(":", 1)[1]
+        worker = HttpServers(
+            "127.0.0.1:0", "127.0.0.1:0", desk=FakeDesk(), keys=lambda: [FIRST], render=lambda: (b"", "text/plain")
+        )
+        async with worker.running() as at:
+            port = at.public.rsplit(":", 1)[1]
             everywhere = await look_at_webhooks(f"0.0.0.0:{port}", "livekit.example.com")
             here = await look_at_webhooks(f"127.0.0.1:{port}", "127.0.0.1")
             unreachable = await look_at_webhooks(f"127.0.0.1:{port}", "livekit.example.com")
