@@ -76,6 +76,11 @@ class Life:
             raise RuntimeError("connect() comes first")
         return self._actions
 
+    @property
+    def shared_claims(self) -> bool:
+        """Whether other replicas respect our claims, and we theirs."""
+        return self._claims.shared
+
     def circuit_until(self, now: float) -> float | None:
         """While Millis refuses our key: until when nothing starts."""
         return self._circuit.again_at if self._circuit.is_open(now) else None

@@ -215,13 +215,13 @@ class Reconciler:
         before = self._verdicts.get(verdict.room)
         if verdict.why in (Why.SERVE, Why.NO_RULE) or (before is not None and before.why is verdict.why):
             return
-        level = self._log.warning if verdict.why in _ALARMING else self._log.info
-        level(
+        alarming = verdict.why in _ALARMING or (verdict.why is Why.SERVED_ELSEWHERE and not self._life.shared_claims)
+        (self._log.warning if alarming else self._log.info)(
             "room_not_served",
             room=redact(verdict.room),
             why=verdict.why.value,
             humans=verdict.humans,
-            **({"detail": verdict.detail} if verdict.detail else {}),
+            detail=_MEMORY_WARNING if alarming and verdict.why is Why.SERVED_ELSEWHERE else verdict.detail,
         )
 
     def _livekit_silent(self, error: ConnectorError) -> None:
@@ -293,4 +293,8 @@ _WANTED = frozenset(
     },
 )
 """Somebody is waiting for an agent there."""
+_MEMORY_WARNING = (
+    "another worker serves it: right while one replaces the other, wrong for good: more than one replica needs"
+    " worker.claims: redis"
+)
 _ALARMING = frozenset({Why.NO_AGENT, Why.REJECTED, Why.HELD, Why.CIRCUIT_OPEN, Why.CLAIMS_UNAVAILABLE, Why.FULL})

@@ -169,6 +169,11 @@ class Worker:
         """Wait until the worker takes rooms with all its engines."""
         await self.until(lambda worker: len(worker.events("engine_ready")) >= worker.engine_count)
 
+    def kill_all(self) -> None:
+        """End the control process and its engines as a machine does that loses its power."""
+        for process in (*self.engines, psutil.Process(self.pid)):
+            process.kill()
+
     def signal(self, number: signal.Signals) -> None:
         """Send the control process a signal."""
         self._running.send_signal(number)
