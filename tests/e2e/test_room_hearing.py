@@ -153,7 +153,7 @@ async def test_patterns_decide_who_is_heard_and_how_loud(scene: Scene) -> None:
     assert leg.humans == 1
     assert list(ears.gains.values()) == [6.0]
     leg.update_listen(ListenRule(gain_db={"sip_?": -3.0}))
-    assert ears.gains[ears.of("sip_1")[0]] == -3.0
+    await eventually(lambda: ears.gains[ears.of("sip_1")[0]] == -3.0)
     await hears(ears, **{"recorder-1": 600.0})
     assert (await next_of(leg, HumansChanged)).count == 2
 

@@ -141,6 +141,7 @@ async def test_secrets_in_the_environment_need_no_watch() -> None:
     environ = {"LIVEKIT_API_KEY": "k", "LIVEKIT_API_SECRET": OLD, "MILLIS_PRIVATE_KEY": "m"}
     watch = SecretWatch(CONFIG, read_credentials(CONFIG, environ), print, environ=environ)
     await asyncio.wait_for(watch.run(), 1)
+    assert watch.problem is None
 
 
 async def test_a_file_that_everybody_may_read_is_warned_of(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from connector.audio.frames import FrameSink
 from connector.base.ends import EndReason
 from connector.base.errors import RoomLegError
 from connector.base.legs import HumansChanged, RoomEvent, RoomLost, RoomRecovered, RoomRecovering
+from connector.base.people import ListenRule
 from connector.base.secrets import Secret
 from connector.room import leg as leg_module
 from connector.room.leg import LiveKitRoomLeg, RoomLegOptions
@@ -105,6 +106,23 @@ async def test_more_people_are_told_at_once_and_fewer_a_moment_later(bench: Benc
     bench.look(0.2)
     assert bench.leg.humans == 1
     assert await bench.event() == HumansChanged(1)
+
+
+async def test_another_listening_rule_counts_at_once_and_also_before_the_join(bench: Bench) -> None:
+    """Whoever it excludes is no human any more; a leg that has not joined yet keeps it for later."""
+    bench.look(people=2)
+    assert await bench.event() == HumansChanged(2)
+    bench.leg.update_listen(ListenRule(exclude=("p1",)))
+    await asyncio.sleep(0)
+    bench.look(0.2)
+    assert await bench.event() == HumansChanged(1)
+    early = LiveKitRoomLeg(OPTIONS, NoInputs())
+    early.update_listen(ListenRule(exclude=("p0",)))
+    await asyncio.sleep(0)
+    early._room, early._connected = bench.room, True  # type: ignore[assignment]
+    early._look()
+    assert early.humans == 1
+    await early.close()
 
 
 async def test_people_who_are_back_in_a_moment_were_never_gone(bench: Bench) -> None:
