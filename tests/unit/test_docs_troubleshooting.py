@@ -68,6 +68,33 @@ def test_events_in_the_tables_are_real() -> None:
     assert sorted(events - texts) == []
 
 
+def logged() -> set[str]:
+    """The warnings and errors that the product logs, its practice parts apart."""
+    calls = [
+        node
+        for path in Path("connector").rglob("*.py")
+        if "practice" not in path.parts
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+    ]
+    return {
+        call.args[0].value
+        for call in calls
+        if isinstance(call.func, ast.Attribute)
+        and call.func.attr in ("warning", "error", "exception", "warn")
+        and call.args
+        and isinstance(call.args[0], ast.Constant)
+        and isinstance(call.args[0].value, str)
+        and re.fullmatch(r"[a-z]+(_[a-z]+)*", call.args[0].value)
+    }
+
+
+def test_every_warning_is_explained() -> None:
+    """Whatever the product logs as a warning or an error stands on the page, in code."""
+    assert len(logged()) > 40
+    assert sorted(name for name in logged() if f"`{name}`" not in PAGE) == []
+
+
 def test_links_lead_somewhere() -> None:
     """Each link inside the documentation names a page and a heading that are there."""
     pages = [Path("docs") / name for name in ("troubleshooting.md", "events.md", "configuration.md")]
