@@ -135,18 +135,19 @@ class Contact:
         """When the store was last asked for a renewal that it answered; None when it never was."""
         return self._heard
 
-    def heard(self, asked: float, now: float) -> float | None:
+    def heard(self, asked: float, now: float, *, known: bool = True) -> float | None:
         """The store answered a renewal.
 
         Args:
             asked: When it was asked, in monotonic seconds.
             now: The time now.
+            known: Whether the store still knew us from the renewal before: if not, it knows no lease either.
 
         Returns:
             How long it was lost, when it is back with this answer.
         """
         before, self._heard = self._heard, asked
-        if before is not None and asked - before > GAP_S:
+        if before is not None and (asked - before > GAP_S or not known):
             self._grace_until = now + GRACE_S
         lost_at, self.lost_at, self._failures = self.lost_at, None, 0
         return None if lost_at is None else now - lost_at

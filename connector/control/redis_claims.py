@@ -101,10 +101,10 @@ class RedisClaims:
         self._events = ClaimEvents(lost=lambda _room: None, hint=lambda _room: None)
         self._load = Load(0, 0)
         self._published: Load | None = None
-        self._claiming = 0
         self._turn: asyncio.Task[bool] | None = None
         self._one_at_a_time = asyncio.Lock()
         self._wake = asyncio.Event()
+        self._asking, self._asked = 0, asyncio.Event()
         self._closed = False
         self._outages = self._garbage = self._taken_again = self._lost = 0
         script = self._link.client.register_script
@@ -152,14 +152,17 @@ class RedisClaims:
             return ClaimOutcome.WON
         if self._contact.heard_at is None:
             await self._do_turn()
-        self._claiming += 1
+        if not self._contact.may_claim(self._clock()):
+            return ClaimOutcome.ERROR
+        await asyncio.sleep(self._replicas.delay_s(room, self._own_load()))
+        if self._closed:
+            return ClaimOutcome.ERROR
+        self._asking += 1
         try:
-            if self._contact.may_claim(self._clock()):
-                await asyncio.sleep(self._replicas.delay_s(room, self._own_load(besides=1)))
-                return await self._ask_for(room)
+            return await self._ask_for(room)
         finally:
-            self._claiming -= 1
-        return ClaimOutcome.ERROR
+            self._asking -= 1
+            self._asked.set()
 
     async def release(self, room: str) -> None:
         """See `Claims`. If Redis does not answer, the lease is given back later, or runs out."""
@@ -192,6 +195,9 @@ class RedisClaims:
         self._closed = True
         if self._turn is not None:
             await asyncio.wait({self._turn})
+        while self._asking:
+            self._asked.clear()
+            await self._asked.wait()
         for room in tuple(self._leases.held):
             self._leases.drop(room)
         await self._give_back()
@@ -215,10 +221,8 @@ class RedisClaims:
                 self._leases.unsure(room, number)
         if answer == b"lost":
             return ClaimOutcome.LOST
-        if answer == b"won" and self._leases.won(room, number, asked=asked, now=self._clock()):
-            if not self._closed:
-                return ClaimOutcome.WON
-            await self.release(room)
+        if answer == b"won" and self._leases.won(room, number, asked=asked, now=self._clock()) and not self._closed:
+            return ClaimOutcome.WON
         self._look_soon()
         return ClaimOutcome.ERROR
 
@@ -240,6 +244,8 @@ class RedisClaims:
 
     async def _do_turn(self) -> bool:
         """One turn. It goes on to its end when whoever waits for it is cancelled: `close` must come after it."""
+        if self._closed:
+            return False
         if self._turn is None or self._turn.done():
             self._turn = asyncio.create_task(self._one_turn(), name="claims-turn")
         return await asyncio.shield(self._turn)
@@ -272,9 +278,9 @@ class RedisClaims:
             keys = [self._keys.replica(self._worker_id), self._keys.replicas, *map(self._keys.lease, held)]
             args = [sharing.dump_room(self._worker_id), sharing.dump_load(load), self._mark, _LEASE_MS]
             beat = self._beat_script(keys, [*args, self._keys.replica_prefix, *held.values()])
-            told, results, living = await self._link.ask(beat, "renewing leases")
+            told, known, results, living = await self._link.ask(beat, "renewing leases")
             now = self._clock()
-            away = self._contact.heard(asked, now)
+            away = self._contact.heard(asked, now, known=bool(known))
             lost = self._leases.renewed(held, results)
         self._link.silent = False
         self._published = load
@@ -321,7 +327,6 @@ class RedisClaims:
     def _look_soon(self) -> None:
         self._wake.set()
 
-    def _own_load(self, besides: int = 0) -> Load:
-        """Our load; rooms that we hold or claim now count, even if the last report did not know them."""
-        coming = len(self._leases.held) + self._claiming - besides
-        return Load(max(self._load.sessions, coming), self._load.capacity)
+    def _own_load(self) -> Load:
+        """Our load; rooms that we hold count, even if the last report did not know them."""
+        return Load(max(self._load.sessions, len(self._leases.held)), self._load.capacity)

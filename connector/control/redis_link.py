@@ -119,7 +119,8 @@ class RedisLink:
             return
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections; no attempt is made any more."""
+        self.silent = True
         try:
             async with asyncio.timeout(ANSWER_S):
                 await self._pool.disconnect()

@@ -60,6 +60,7 @@ BEAT = (
     + """
 -- KEYS: our replica key, set of replicas, leases. ARGV: id, load, mark, ms of a lease, prefix of replica keys, numbers
 local done = {}
+local known = redis.call('EXISTS', KEYS[1])
 for i = 3, #KEYS do
   local value = lease(KEYS[i])
   if not value then
@@ -78,10 +79,11 @@ if type(added) == 'table' then
   redis.call('DEL', KEYS[2])
   redis.call('SADD', KEYS[2], ARGV[1])
 end
-return {redis.call('TIME'), done, living(KEYS[2], ARGV[5])}
+return {redis.call('TIME'), known, done, living(KEYS[2], ARGV[5])}
 """
 )
-"""Renew every lease of ours (see `leases.Renewal`), say that we live; answers with the time, and who else lives."""
+"""Renew all leases of ours and say that we live. Answers with the time, whether we were known before, what became of
+each lease (`leases.Renewal`), and who lives."""
 
 LOOK = (
     _LIVING

@@ -1,6 +1,7 @@
 """The other replicas: how busy each one is, who takes a new room first, who vanished. Pure."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -43,6 +44,7 @@ class Replicas:
         self._me = me
         self._living: set[str] = set()
         self._loads: dict[str, Load] = {}
+        self._expected: Counter[str] = Counter()
 
     @property
     def others(self) -> frozenset[str]:
@@ -58,24 +60,36 @@ class Replicas:
         Returns:
             Those that lived before and do not any more.
         """
-        others = {replica: load for replica, load in living.items() if replica != self._me}
-        gone = self._living - others.keys()
-        self._living = set(others)
-        self._loads = {replica: load for replica, load in others.items() if load is not None}
+        others = set(living) - {self._me}
+        gone, self._living = self._living - others, others
+        self._loads = {replica: load for replica, load in living.items() if load is not None}
+        self._expected.clear()
         return frozenset(gone)
 
     def delay_s(self, room: str, own: Load) -> float:
         """How long to wait before a new room is claimed, so that the least loaded replica comes first.
 
-        Equally loaded replicas are ordered by a hash of room and worker id: each is first for its share of the rooms.
-        Who is full or draining comes last.
+        Every replica goes by what stands in the store, also about itself, and adds for each room since then one session
+        to whoever was first for it: so all come to nearly the same order, and a burst of rooms is spread. Equally
+        loaded ones are ordered by a hash of room and worker id. Who is full or draining comes last.
+
+        Args:
+            room: The room.
+            own: Our load now: if we are full now, we are last.
         """
-        open_ones = {replica: load for replica, load in self._loads.items() if not load.full}
-        if own.full:
-            rank = len(open_ones)
-        else:
-            mine = (own.share, _order(room, self._me))
-            rank = sum((load.share, _order(room, replica)) < mine for replica, load in open_ones.items())
+        loads = {self._me: own} | self._loads
+        expected = {
+            replica: Load(load.sessions + self._expected[replica], load.capacity) for replica, load in loads.items()
+        }
+        order = sorted(
+            (replica for replica, load in expected.items() if not load.full),
+            key=lambda replica: (expected[replica].share, _order(room, replica)),
+        )
+        if own.full and self._me in order:
+            order.remove(self._me)
+        if order:
+            self._expected[order[0]] += 1
+        rank = order.index(self._me) if self._me in order else len(order)
         return min(MOST_DELAY_S, rank * RANK_S)
 
 

@@ -117,7 +117,7 @@ async def test_a_late_echo_counts_as_taken() -> None:
         keeper_.renew()
         await until(lambda: len(own.writes) == 1)
         own.attributes |= own.writes[0]
-        keeper_.changed()
+        keeper_.changed(own.attributes)
         keeper_.renew()
         await until(lambda: len(own.writes) == 2)
     assert figures.attribute_failures == 0
@@ -143,3 +143,25 @@ async def test_without_a_connection_nothing_is_written() -> None:
         for _ in range(3):
             await asyncio.sleep(0)
     assert figures.attribute_writes == 0
+
+
+async def test_a_question_is_answered_once() -> None:
+    """A question among our attributes is repeated as the answer, together with the others; once."""
+    keeper_, _ = keeper()
+    own = FakeOwn()
+    async with keeping(keeper_, own):
+        keeper_.changed({"connector.ask": "nonce-1"})
+        await until(lambda: own.attributes.get("connector.answer") == "nonce-1")
+        keeper_.changed({**own.attributes, "connector.ask": "nonce-1"})
+        keeper_.changed({**own.attributes, "connector.ask": "nonce-2"})
+        await until(lambda: own.attributes["connector.answer"] == "nonce-2")
+    assert len(own.writes) == 2
+    assert own.attributes == keeper_.values()
+
+
+@pytest.mark.parametrize("ask", ["", "x" * 65, "line\nbreak", "\x1b[31m"])
+async def test_only_a_short_printable_text_is_repeated(ask: str) -> None:
+    """Whoever may set our attributes can make us repeat 64 printable characters, and nothing else."""
+    keeper_, _ = keeper()
+    keeper_.changed({"connector.ask": ask})
+    assert "connector.answer" not in keeper_.values()
