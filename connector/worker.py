@@ -150,15 +150,16 @@ class Worker:
 
     async def _serve(self) -> None:
         async with asyncio.TaskGroup() as group:
+            claims = group.create_task(self._claims.run(), name="claims")
             engines = group.create_task(self._engines.run(), name="engines")
             if not await self._first_ready(engines):
+                claims.cancel()
                 return
             self._log.info("worker_ready", worker=self._worker_id, rules=len(self._config.rules))
             helpers = [
                 group.create_task(work, name=name)
                 for name, work in (
                     ("reconcile", self._reconciler.run()),
-                    ("claims", self._claims.run()),
                     ("config", self._files.run()),
                     ("secrets", self._secrets.run()),
                     *([("dispatch", self._dispatch.run())] if self._dispatch is not None else []),
@@ -168,7 +169,7 @@ class Worker:
             await self._finish_calls()
             await self._stop_engines(engines)
             await self._life.close()
-            for helper in helpers:
+            for helper in (claims, *helpers):
                 helper.cancel()
 
     def _problems(self) -> tuple[str, ...]:

@@ -1,11 +1,13 @@
 """Rules for every test: a skip is a failure, and nothing is left over."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
 
 import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, settings
+
+from tests.canaries import leaks
 
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")
@@ -28,6 +30,21 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def _not_run(reporter: pytest.TerminalReporter) -> list[pytest.TestReport]:
     return [*reporter.stats.get("skipped", []), *reporter.stats.get("xfailed", []), *reporter.stats.get("xpassed", [])]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Whatever a test printed or logged holds no secret that its process knows, and no signed token."""
+    report = yield
+    if call.when == "teardown" and report.passed:
+        shown = "\n".join(content for _, _, content in item._report_sections)
+        found = leaks(shown)
+        if found:
+            report.outcome = "failed"
+            report.longrepr = f"what this test printed or logged holds secrets: {found}"
+    return report
 
 
 @pytest_asyncio.fixture(autouse=True)

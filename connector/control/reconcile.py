@@ -32,6 +32,7 @@ _JITTER = 0.2
 _LOOKS_AT_ONCE = 16
 _PASSES_AT_ONCE = 8
 _LIVEKIT_SILENT_LOG_S = 60.0
+_SOON_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +191,9 @@ class Reconciler:
     def _remember(self, verdicts: Mapping[str, Verdict], hinted: Mapping[str, Trigger] | None) -> None:
         for name, verdict in verdicts.items():
             self._note(verdict)
-            if verdict.again_at is not None and not verdict.serve:
+            if verdict.why in _SOON:
+                self._hints.at(name, self._timing.now() + _SOON_S)
+            elif verdict.again_at is not None and not verdict.serve:
                 self._hints.at(name, verdict.again_at)
         if hinted is None:
             self._verdicts = dict(verdicts)
@@ -293,6 +296,8 @@ _WANTED = frozenset(
     },
 )
 """Somebody is waiting for an agent there."""
+_SOON = frozenset({Why.FULL, Why.CLAIMS_UNAVAILABLE})
+"""What may change without anybody telling us."""
 _MEMORY_WARNING = (
     "another worker serves it: right while one replaces the other, wrong for good: more than one replica needs"
     " worker.claims: redis"

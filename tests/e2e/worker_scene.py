@@ -12,6 +12,7 @@ from typing import Any, Self
 import psutil
 
 from connector.practice.livekit import LiveKitServer
+from tests.canaries import leaks
 
 KEY = "practice-key-of-the-tests"
 RULES = """
@@ -114,6 +115,7 @@ class Worker:
         finally:
             assert self._reader is not None
             await self._reader
+        assert leaks("".join(self.lines), (self._environ["LIVEKIT_API_SECRET"],)) == []
 
     @property
     def _running(self) -> asyncio.subprocess.Process:
