@@ -49,12 +49,13 @@ class LeaseModel:
         self._replicas[mark] = self.now + LEASE_S
         return results
 
-    def release(self, mark: str, leaving: dict[str, int]) -> None:
+    def release(self, mark: str, leaving: dict[str, int]) -> int:
         """The RELEASE script."""
         for room, number in leaving.items():
             lease = self.lease(room)
             if lease is not None and lease[0] == mark and lease[1] <= number:
                 del self._leases[room]
+        return len(leaving)
 
     def expire(self, room: str) -> None:
         """The lease of a room runs out."""

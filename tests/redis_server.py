@@ -90,7 +90,7 @@ class RedisServer:
     async def do(self, *command: str | bytes) -> Any:
         """Send it one command, as an administrator would."""
         async with Redis(unix_socket_path=str(self.socket)) as client:
-            return await client.execute_command(*command)
+            return await client.execute_command(*command)  # type: ignore[no-untyped-call]
 
     async def keys(self, pattern: str = "*") -> dict[str, str]:
         """The texts of all keys that match, without the prefix that an installation has."""

@@ -14,8 +14,10 @@ local function lease(key)
   if left < 0 or left > 60000 then return nil end
   return value
 end
-local function ours(value, mark) return string.sub(value, 1, #mark) == mark end
-local function number(value, mark) return tonumber(string.sub(value, #mark + 1)) or 0 end
+local function ours(value, mark)
+  return string.sub(value, 1, #mark) == mark and string.find(string.sub(value, #mark + 1), '^%d+$') ~= nil
+end
+local function number(value, mark) return tonumber(string.sub(value, #mark + 1)) end
 """
 
 _LIVING = """

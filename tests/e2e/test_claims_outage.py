@@ -1,17 +1,25 @@
 """Claims while Redis is frozen, dead, or cut off, and when a replica dies: no call is lost, no room is held twice."""
 
 import asyncio
+import datetime as dt
+import ipaddress
 import os
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, MutableMapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 import structlog
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from connector.base.ends import EndReason
 from connector.base.errors import ConfigError, ConnectorError, UnavailableError
@@ -295,6 +303,37 @@ async def test_sockets_and_passwords(log: Log) -> None:
             await server.kill()
             await until(lambda: count(log, "redis_lost") == 1, 5)
     assert "canary" not in repr(log)
+
+
+async def test_tls(log: Log) -> None:
+    """A TLS server whose certificate is trusted serves; one that is not trusted is told at the start."""
+    with tempfile.TemporaryDirectory() as folder:
+        key, certificate = self_signed(Path(folder))
+        port = free_port()
+        tls = (f"tls-port {port}", f"tls-cert-file {certificate}", f"tls-key-file {key}", "tls-auth-clients no")
+        async with RedisServer(*tls, plain=False):
+            one = Replica(Secret(f"rediss://127.0.0.1:{port}/0?ssl_ca_certs={certificate}"), "one")
+            async with replicas(one):
+                await one.wins("a")
+            with pytest.raises(UnavailableError, match="CERTIFICATE_VERIFY_FAILED"):
+                await checked(Secret(f"rediss://127.0.0.1:{port}/0"))
+
+
+def self_signed(folder: Path) -> tuple[Path, Path]:
+    """A key and a certificate for 127.0.0.1, as files."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "redis of a test")])
+    now = dt.datetime.now(dt.UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    builder = builder.not_valid_before(now - dt.timedelta(hours=1)).not_valid_after(now + dt.timedelta(hours=1))
+    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    certificate = builder.add_extension(address, critical=False).sign(key, hashes.SHA256())
+    key_file, certificate_file = folder / "key.pem", folder / "certificate.pem"
+    key_file.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    certificate_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    return key_file, certificate_file
 
 
 async def checked(url: Secret) -> None:

@@ -281,7 +281,7 @@ class Replicas(RuleBasedStateMachine):
                 me.leases.left(leaving)
 
         me.renewing = True
-        self.send(Way(lambda: self.store.release(me.mark, leaving) or True, answer), fate)
+        self.send(Way(lambda: self.store.release(me.mark, leaving), answer), fate)
 
     @rule(pick=st.integers(0, 3))
     def the_store_gets_a_request(self, pick: int) -> None:
