@@ -33,7 +33,8 @@ test: check unit e2e ## everything that a change must pass
 unit: $(STAMP) ## fast tests, no server
 	@$(PYTEST) tests/unit tests/loopback $(ARGS)
 
-e2e: $(STAMP) livekit ## tests on a real livekit-server
+e2e: $(STAMP) livekit ## tests on a real livekit-server and a real redis-server
+	@command -v redis-server >/dev/null || { echo "redis-server is needed; on Debian: apt-get install redis-server"; exit 69; }
 	@LIVEKIT_SERVER="$$(scripts/livekit-server.sh)" $(PYTEST) tests/e2e -m "not browser" $(ARGS)
 
 test-browser: $(STAMP) ## a real browser as the agent's peer; needs chromium

@@ -18,6 +18,7 @@ CALLS: dict[str, Callable[[LiveKitRooms], Awaitable[object]]] = {
     "list_rooms": lambda rooms: rooms.list_rooms(),
     "participants": lambda rooms: rooms.participants("r"),
     "remove_participant": lambda rooms: rooms.remove_participant("r", "ann"),
+    "set_attributes": lambda rooms: rooms.set_attributes("r", "ann", {"a": "b"}),
     "delete_room": lambda rooms: rooms.delete_room("r"),
     "create_room": lambda rooms: rooms.create_room("r", empty_timeout_s=1, agent_name="nobody"),
 }
@@ -63,7 +64,17 @@ async def test_what_is_not_there(rooms: LiveKitRooms) -> None:
     assert await rooms.list_rooms(["no-such-room"]) == ()
     assert await rooms.participants("no-such-room") == ()
     assert not await rooms.remove_participant("no-such-room", "ann")
+    assert not await rooms.set_attributes("no-such-room", "ann", {"a": "b"})
     await rooms.delete_room("no-such-room")
+
+
+async def test_attributes_of_another(scene: Scene, rooms: LiveKitRooms) -> None:
+    """Attributes that are set join those that the participant has; one who is not there is said so."""
+    await scene.speaker("ann", attributes={"language": "de"})
+    assert await rooms.set_attributes(scene.room, "ann", {"mood": "good"})
+    (ann,) = await rooms.participants(scene.room)
+    assert ann.attributes == {"language": "de", "mood": "good"}
+    assert not await rooms.set_attributes(scene.room, "bob", {"mood": "good"})
 
 
 async def test_removing_and_deleting(scene: Scene, rooms: LiveKitRooms) -> None:
