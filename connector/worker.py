@@ -62,8 +62,7 @@ class Worker:
         self._metrics = Metrics()
         self._secrets = SecretWatch(config, credentials, self._on_credentials)
         self._events = self._event_poster(config)
-        self._dispatch = self._agent_dispatch(config)
-        observer = Observers([self._metrics, *self._listeners()])
+        observer = Observers([self._metrics, *([self._events] if self._events is not None else [])])
         self._livekit = LiveKitRooms(
             config.livekit.url, credentials.livekit_api_key.reveal(), credentials.livekit_api_secret
         )
@@ -74,6 +73,7 @@ class Worker:
             memory_mb=allowed_memory_mb(),
         )
         self._life = Life(self._engines, self._claims, observer)
+        self._dispatch = self._agent_dispatch(config)
         self._reconciler = Reconciler(
             RuleBook(config.rules),
             self._livekit,
@@ -106,14 +106,6 @@ class Worker:
         self._engines.listen(EngineEvents(life.on_state, life.on_ended, self._on_engines_changed, observer))
         self._claims.listen(ClaimEvents(lost=life.claim_lost, hint=self._on_hint))
 
-    def _listeners(self) -> list[Observer]:
-        found: list[Observer] = []
-        if self._events is not None:
-            found.append(self._events)
-        if self._dispatch is not None:
-            found.append(_JobsOver(self._dispatch))
-        return found
-
     def _event_poster(self, config: Config) -> EventPoster | None:
         url = config.worker.events.url
         if url is None:
@@ -124,7 +116,13 @@ class Worker:
         name = config.worker.agent_name
         if name is None:
             return None
-        hooks = DispatchHooks(self._on_job, self._on_job_deleted, lambda: self._life.accepting, lambda: self._life.load)
+        hooks = DispatchHooks(
+            on_job=self._on_job,
+            on_terminate=self._on_job_deleted,
+            available=lambda: self._life.accepting,
+            load=lambda: self._life.load,
+            wanted=self._life.wants,
+        )
         return AgentDispatch(config.livekit.url, name, self._dispatch_key, hooks)
 
     async def run(self) -> None:
@@ -191,7 +189,7 @@ class Worker:
 
     def _on_credentials(self, new: Credentials) -> None:
         self._livekit.use_key(new.livekit_api_key.reveal(), new.livekit_api_secret)
-        self._life.new_key()
+        self._life.key.new_key()
         self._reconciler.look_at_all()
 
     def _on_config(self, new: Config) -> None:
@@ -266,17 +264,6 @@ class Worker:
         except TimeoutError:
             self._log.error("engines_killed", pids=self._engines.pids)
             engines.cancel()
-
-
-class _JobsOver(Observer):
-    """Tells LiveKit when a job that it dispatched is done."""
-
-    def __init__(self, dispatch: AgentDispatch) -> None:
-        self._dispatch = dispatch
-
-    def request_over(self, room: str) -> None:
-        """See `Observer`."""
-        self._dispatch.job_ended(room)
 
 
 def claims_of(config: Config, credentials: Credentials, worker_id: str, observer: Observer) -> Claims:

@@ -16,10 +16,10 @@ from connector.base.ends import EndReason
 from connector.base.redact import redact
 from connector.base.trigger import Trigger
 from connector.config.model import RoomRule
-from connector.control.circuit import Circuit
 from connector.control.claims import ClaimOutcome, Claims
 from connector.control.desired import Verdict, Why
 from connector.control.history import History, LastEnd
+from connector.control.key_gate import KeyGate
 from connector.control.observer import Observer
 from connector.control.orders import start_order, update_order
 from connector.control.placement import Refusal
@@ -54,7 +54,7 @@ class Life:
         self._observer = observer
         self._now = now
         self._actions: LifeActions | None = None
-        self._circuit = Circuit()
+        self.key = KeyGate(observer)
         self._starting: set[str] = set()
         self._answered_at: dict[str, float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -81,22 +81,26 @@ class Life:
         """Whether other replicas respect our claims, and we theirs."""
         return self._claims.shared
 
-    def circuit_until(self, now: float) -> float | None:
-        """While Millis refuses our key: until when nothing starts."""
-        return self._circuit.again_at if self._circuit.is_open(now) else None
-
     async def learn_requests(self) -> None:
         """Take in the requests that reached other replicas, and drop those that nobody waits for any more."""
         if self._claims.shared:
             self.requests.merge(await self._claims.requests())
         for room in self.requests.expire(self._now(), self.running.by_room):
             self._log.info("request_expired", room=redact(room))
-            self._request_over(room)
+            self._soon(self._claims.remember_request(room, None))
 
     async def learn_ends(self, rooms: Iterable[str]) -> None:
-        """Take in how the sessions of these rooms ended at other replicas."""
-        if self._claims.shared:
-            self.history.merge(await self._claims.ends(frozenset(rooms)))
+        """Take in how the sessions of these rooms ended at other replicas, and what follows from that here."""
+        if not self._claims.shared:
+            return
+        ends = await self._claims.ends(frozenset({*rooms, *self.requests.by_room}))
+        self.history.merge(ends)
+        for room, end in ends.items():
+            request, running = self.requests.by_room.get(room), self.running.by_room.get(room)
+            if request is not None and end.at > request.at:
+                self.requests.ended(room, end.reason)
+            if running is not None and end.reason is EndReason.REQUESTED and end.at > running.since:
+                self._end(running, EndReason.REQUESTED)  # somebody asked another replica to end it
 
     def forget(self, seen: Iterable[str], *, before: float) -> None:
         """Forget rooms that did not exist any more at `before`, in monotonic seconds."""
@@ -139,7 +143,7 @@ class Life:
             answered = self._answered_at.get(verdict.room)
             if answered is not None and self._now() < answered + _PROBE_PAUSE_S:
                 return verdict.why
-        if self._circuit.is_open(self._now()):
+        if self.key.closed_until(self._now()) is not None:
             return Why.CIRCUIT_OPEN
         return Why.FULL if isinstance(self._engines.room_for_one(), Refusal) else None
 
@@ -163,7 +167,7 @@ class Life:
         rule, agent = verdict.rule, verdict.agent
         if self.draining or rule is None or agent is None:
             return Why.DRAINING
-        if self._circuit.is_open(self._now()):
+        if self.key.closed_until(self._now()) is not None:
             return Why.CIRCUIT_OPEN
         session_id = uuid.uuid4().hex[:12]
         request = self.requests.by_room.get(room.name)
@@ -182,9 +186,9 @@ class Life:
             return Why.FULL
         trigger = Trigger(order.trigger)
         self.running.add(
-            Running(session_id, room.name, room.sid, rule, agent, trigger, engine, time.time()),
+            Running(session_id, room.name, room.sid, rule, agent, trigger, engine, time.time(), self._now()),
         )
-        self._circuit.started(session_id)
+        self.key.started(session_id)
         self.idle.clear()
         self.report_load()
         self._observer.session_started(order, trigger)
@@ -221,8 +225,7 @@ class Life:
         running = self.running.on_state(message)
         if running is None:
             return
-        if message.state in ("connecting", "live"):
-            self._set_circuit(self._circuit.succeeded)
+        self.key.on_state(message)
         if message.state == "live":
             self.history.live(message.room)
         self._observer.session_state(message)
@@ -241,16 +244,13 @@ class Life:
             return
         now = self._now()
         end = self.history.ended(message, room_sid=running.room_sid, agent=running.agent, now=now)
-        if message.reason is EndReason.AGENT_REJECTED and message.cause == "auth":
-            self._set_circuit(lambda: self._circuit.refused(now))
-        else:
-            self._circuit.ended(message.session_id)
+        self.key.on_ended(message, now)
         self._log_end(message)
         self._observer.session_ended(message)
         if message.delete_room:
             self._soon(self._do.close_room(message.room))
         if self.requests.ended(message.room, message.reason):
-            self._request_over(message.room)
+            self._soon(self._claims.remember_request(message.room, None))
         if message.reason is EndReason.ENGINE_LOST and not self.draining:
             self._do.look_at(message.room, Trigger.FAILOVER)  # the claim is kept for the next engine
             self._do.look_at_later(message.room, _AFTER_END_S)
@@ -260,10 +260,6 @@ class Life:
         self.report_load()
         if not self.running:
             self.idle.set()
-
-    def _request_over(self, room: str) -> None:
-        self._observer.request_over(room)
-        self._soon(self._claims.remember_request(room, None))
 
     async def _let_go(self, room: str, end: LastEnd) -> None:
         """Tell the other replicas how it ended before the room is free for them."""
@@ -314,7 +310,7 @@ class Life:
         """End a room's session, withdraw its request; whether there was either."""
         withdrawn = self.requests.withdraw(room)
         if withdrawn:
-            self._request_over(room)
+            self._soon(self._claims.remember_request(room, None))
         running = self.running.by_room.get(room)
         if running is not None:
             self._end(running, reason)
@@ -324,16 +320,17 @@ class Life:
         """Do not serve a room that is not served now for the rest of its life, unless somebody asks for it."""
         ended = SessionEnded(session_id="", room=room, reason=EndReason.REQUESTED)
         end = self.history.ended(ended, room_sid="", agent="", now=self._now())
-        self._soon(self._claims.remember_end(room, end))
+
+        async def share() -> None:
+            await self._claims.remember_end(room, end)
+            await self._claims.tell(room)
+
+        self._soon(share())
 
     def end_all(self, reason: EndReason) -> None:
         """End every session."""
         for running in self.running.by_room.values():
             self._end(running, reason)
-
-    def new_key(self) -> None:
-        """Millis' key changed: whatever was refused may be tried again."""
-        self._set_circuit(self._circuit.reset)
 
     def drain(self) -> None:
         """Start no session any more."""
@@ -352,15 +349,9 @@ class Life:
             running.ending = reason
             self._engines.end_session(running.session_id, reason)
 
-    def _set_circuit(self, change: Callable[[], None]) -> None:
-        before = self._circuit.closed
-        change()
-        if self._circuit.closed is not before:
-            self._observer.circuit("millis", is_open=before)
-            if before:
-                self._log.error("circuit_open", target="millis", hint="check MILLIS_PRIVATE_KEY and millis.auth")
-            else:
-                self._log.info("circuit_closed", target="millis")
+    def wants(self, room: str) -> bool:
+        """Whether a room is served here, or asked for."""
+        return room in self.running or room in self.requests.by_room
 
     @property
     def accepting(self) -> bool:

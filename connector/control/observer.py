@@ -21,9 +21,6 @@ class Observer:
     def session_ended(self, ended: SessionEnded) -> None:
         """A session is over, or its engine is lost."""
 
-    def request_over(self, room: str) -> None:
-        """A request for a room is fulfilled, withdrawn, or grew old."""
-
     def engine_beat(self, engine: int, beat: EngineBeat) -> None:
         """An engine reported its counters, once a second."""
 
@@ -88,11 +85,6 @@ class Observers(Observer):
         """See `Observer`."""
         for observer in self._observers:
             observer.session_ended(ended)
-
-    def request_over(self, room: str) -> None:
-        """See `Observer`."""
-        for observer in self._observers:
-            observer.request_over(room)
 
     def engine_beat(self, engine: int, beat: EngineBeat) -> None:
         """See `Observer`."""

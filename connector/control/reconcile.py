@@ -171,7 +171,7 @@ class Reconciler:
             worker_id=self._worker_id,
             now=now,
             wall=self._timing.wall(),
-            circuit_until=self._life.circuit_until(now),
+            circuit_until=self._life.key.closed_until(now),
         )
         return desired(self.rules, [room for room in seen.values() if room.name not in self._life.running], known)
 

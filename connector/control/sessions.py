@@ -21,6 +21,7 @@ class Running:
         trigger: What started it.
         engine: The index of its engine.
         started: Wall-clock seconds.
+        since: The same in monotonic seconds.
         state: Its last state.
         humans: Humans in the room, as the engine sees them.
         orphan_until: Its rule is gone: when it ends, in monotonic seconds.
@@ -35,6 +36,7 @@ class Running:
     trigger: Trigger
     engine: int
     started: float
+    since: float
     state: str = "joining"
     humans: int = 0
     orphan_until: float | None = None

@@ -69,7 +69,7 @@ async def test_a_new_key_is_tried_at_once() -> None:
     """A changed Millis key closes the circuit."""
     world = await serving("lobby")
     world.end(EndReason.AGENT_REJECTED, cause="auth")
-    world.life.new_key()
+    world.life.key.new_key()
     await world.passes()
     assert world.rooms == ["lobby", "lobby"]
 

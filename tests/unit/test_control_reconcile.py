@@ -203,6 +203,32 @@ async def test_two_replicas_share_rooms_ends_and_requests() -> None:
     await two.life.close()
 
 
+async def test_any_replica_may_end_a_session_and_a_fulfilled_request_is_over_for_all() -> None:
+    """A `leave` that reaches the replica without the session ends it, and nobody serves the old request again."""
+    store = SharedStore(clock := Replica(PATTERNS).clock)
+    one = Replica(PATTERNS, clock=clock, claims=SharedClaims(store, "w1"))
+    two = Replica(PATTERNS, clock=clock, livekit=one.livekit, claims=SharedClaims(store, "w2"), worker="w2")
+    one.livekit.people = {"asked-1": (ADA,)}
+    assert one.desk.join("asked-1", None, Trigger.REQUEST) == "accepted"
+    await until(lambda: "asked-1" in store.requests)
+    await two.passes()
+    await one.passes()
+    assert (one.rooms, two.rooms) == ([], ["asked-1"])
+    clock.now += 1
+    one.desk.leave("asked-1")
+    await until(lambda: "asked-1" in store.ends)
+    await two.passes()
+    assert [reason for _, reason in two.hosts.asked_to_end] == [EndReason.REQUESTED]
+    two.end(EndReason.REQUESTED, "asked-1")
+    await until(lambda: store.holder("asked-1") is None)
+    for replica in (one, two):
+        await replica.passes()
+        assert dict(replica.life.requests.by_room) == {}
+    assert (one.rooms, two.rooms) == ([], ["asked-1"])
+    for replica in (one, two):
+        await replica.life.close()
+
+
 async def test_the_claim_store_s_silence_starts_nothing_and_ends_nothing() -> None:
     """Without the store no room is taken; those that run go on."""
     store = SharedStore(Replica(EXACT).clock)

@@ -12,7 +12,7 @@ from tests.control_world import rules_of
 
 
 def running(session: str = "s1") -> Running:
-    return Running(session, "a", "RM_1", RULE, "a1", Trigger.WEBHOOK, 0, 1.0)
+    return Running(session, "a", "RM_1", RULE, "a1", Trigger.WEBHOOK, 0, 1.0, 1.0)
 
 
 def test_never_two_for_one_room() -> None:
