@@ -132,7 +132,7 @@ class Life:
             self._observer.claim(outcome.value)
             if outcome is ClaimOutcome.WON:
                 return await self._claimed(verdict, room, trigger)
-            return Why.CLAIMS_UNAVAILABLE if outcome is ClaimOutcome.ERROR else _lost_to_another(verdict)
+            return Why.CLAIMS_UNAVAILABLE if outcome is ClaimOutcome.ERROR else Why.CLAIMED_ELSEWHERE
         finally:
             self._starting.discard(room.name)
 
@@ -376,7 +376,3 @@ class Life:
         task = asyncio.create_task(run(), name="life")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _lost_to_another(verdict: Verdict) -> Why:
-    return verdict.why if verdict.why is Why.SERVED_ELSEWHERE else Why.CLAIMED_ELSEWHERE

@@ -193,7 +193,7 @@ class Reconciler:
             self._note(verdict)
             if verdict.why in _SOON:
                 self._hints.at(name, self._timing.now() + _SOON_S)
-            elif verdict.again_at is not None and not verdict.serve:
+            elif verdict.again_at is not None and verdict.why not in (Why.SERVE, Why.CLAIMED_ELSEWHERE):
                 self._hints.at(name, verdict.again_at)
         if hinted is None:
             self._verdicts = dict(verdicts)

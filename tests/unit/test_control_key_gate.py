@@ -25,10 +25,12 @@ def test_only_a_refused_key_closes_the_gate() -> None:
 def test_an_answered_offer_or_a_new_key_opens_it() -> None:
     """Each change is told once."""
     gate = KeyGate(diary := Diary())
-    for opened in (lambda: gate.on_state(SessionState(session_id="s1", room="a", state="connecting")), gate.new_key):
-        gate.on_ended(ended(EndReason.AGENT_REJECTED, "auth"), 0.0)
-        gate.on_state(SessionState(session_id="s1", room="a", state="offering"))
-        assert gate.closed_until(1.0) is not None
-        opened()
-        assert gate.closed_until(1.0) is None
+    gate.on_ended(ended(EndReason.AGENT_REJECTED, "auth"), 0.0)
+    gate.on_state(SessionState(session_id="s1", room="a", state="offering"))
+    assert gate.closed_until(1.0) is not None
+    gate.on_state(SessionState(session_id="s1", room="a", state="connecting"))
+    assert gate.closed_until(1.0) is None
+    gate.on_ended(ended(EndReason.AGENT_REJECTED, "auth"), 2.0)
+    gate.new_key()
+    assert gate.closed_until(3.0) is None
     assert diary.circuits == [("millis", True), ("millis", False)] * 2
