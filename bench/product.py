@@ -47,7 +47,7 @@ class ProductBridge:
         self._log = folder / "product.log"
         config = folder / "rooms.yaml"
         config.write_text(yaml.safe_dump(rules(stage.sfu.url, agent_url, rooms)))
-        env = {**stage.keys, "MILLIS_PRIVATE_KEY": "bench", "CONNECTOR_LOG": "json"}
+        env = {**stage.keys, "MILLIS_PRIVATE_KEY": "bench", "CONNECTOR_LOG": "json", "CONNECTOR_LOG_LEVEL": "debug"}
         if record:
             env["BENCH_RECORD"] = str(folder)
         module = "bench.recorded_product" if record else "connector"
@@ -80,10 +80,10 @@ class ProductBridge:
         return self._folder / f"product-{room}.npz"
 
     def figures(self) -> dict[str, float]:
-        """The sums of the sessions' figures, as the `session_ended` lines carry them; names as in the log."""
+        """The sums of the sessions' figures, as their `session_figures` lines carry them; names as in the log."""
         sums: dict[str, float] = defaultdict(float)
         for event in self._events():
-            if event.get("event") == "session_ended":
+            if event.get("event") == "session_figures":
                 for name, value in event.items():
                     if isinstance(value, int | float):
                         sums[name] += value

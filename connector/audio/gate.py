@@ -8,7 +8,7 @@ opens with the very frame that holds the sound, and closes only after 300 ms wit
 import numpy as np
 
 from connector.audio.frames import RATE_HZ, Samples
-from connector.audio.levels import WINDOW_SAMPLES, dbfs, window_levels
+from connector.audio.levels import FLOOR_DBFS, WINDOW_SAMPLES, dbfs, window_levels
 
 SILENCE_S = 0.3
 """Silence after which the gate closes (design): longer than the closures and short pauses inside speech."""
@@ -36,12 +36,14 @@ class ReplyGate:
         threshold_dbfs: Level from which a window of 10 ms counts as sound.
         held_samples: Samples not passed on.
         openings: Times that it opened.
+        levels: Levels of the whole windows of what came last, in dBFS.
     """
 
     def __init__(self) -> None:
         self.speaking = False
         self.held_samples = 0
         self.openings = 0
+        self.levels: list[float] = []
         self._floor = LOWEST_DBFS - ABOVE_NOISE_DB
         self._last_sound = float("-inf")
 
@@ -79,11 +81,13 @@ class ReplyGate:
         """Whether any window holds sound. The last one may be shorter; a loud onset in it must not wait."""
         if not samples.any():
             self._floor = LOWEST_DBFS - ABOVE_NOISE_DB
+            self.levels = [FLOOR_DBFS] * (len(samples) // WINDOW_SAMPLES)
             return False
         levels: list[float] = window_levels(samples).tolist()
+        self.levels = levels
         rest = len(samples) % WINDOW_SAMPLES
         if rest:
-            levels.append(dbfs(samples[-rest:]))
+            levels = [*levels, dbfs(samples[-rest:])]
         threshold = self.threshold_dbfs
         for level in levels:
             self._floor = min(max(level, LOWEST_DBFS - ABOVE_NOISE_DB), self._floor + _RISE_DB_PER_WINDOW)

@@ -5,6 +5,7 @@ reads what its power says. Digital silence reads `FLOOR_DBFS`. Everything works 
 whole WAV.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -128,7 +129,11 @@ class SpeechDetector:
 
     def add(self, samples: Samples) -> bool:
         """Take the next samples (48 kHz mono int16, any length); returns whether somebody speaks now."""
-        for level in self._windows.add(samples):
+        return self.add_levels(self._windows.add(samples))
+
+    def add_levels(self, levels: Iterable[float]) -> bool:
+        """Take the levels of the next windows of 10 ms instead, in dBFS; returns whether somebody speaks now."""
+        for level in levels:
             lowest = max(level, self._LOWEST_FLOOR_DBFS)
             self.floor_dbfs = min(lowest, self.floor_dbfs + self._RISE_DB, self._HIGHEST_FLOOR_DBFS)
             self._since = 0 if level > self.floor_dbfs + self._ABOVE_FLOOR_DB else self._since + 1
@@ -175,7 +180,11 @@ class GapCounter:
 
     def add(self, samples: Samples) -> None:
         """Take the next samples: 48 kHz mono int16 of any length."""
-        for level in self._windows.add(samples):
+        self.add_levels(self._windows.add(samples))
+
+    def add_levels(self, levels: Iterable[float]) -> None:
+        """Take the levels of the next windows of 10 ms instead, in dBFS."""
+        for level in levels:
             self._window(level)
             self._position += 1
 

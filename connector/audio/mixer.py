@@ -184,6 +184,22 @@ class RoomMixer:
         """The short-term level of each input before its gain, in dBFS; renewed every 100 ms."""
         return {key: entry.meter.dbfs for key, entry in self._inputs.items()}
 
+    def delays(self, now: float) -> tuple[float, float] | None:
+        """How long the mix waits for its inputs: the worst of those that frames come from, None when there is none.
+
+        Args:
+            now: Monotonic seconds.
+
+        Returns:
+            Seconds of audio that wait in a ring, and seconds of lateness that a ring allows for.
+        """
+        rings = [
+            entry.ring for entry in self._inputs.values() if now - (entry.ring.arrivals.last or -_STALE_S) < _STALE_S
+        ]
+        if not rings:
+            return None
+        return max(ring.waiting for ring in rings) / RATE_HZ, max(ring.arrivals.spread for ring in rings)
+
     @property
     def newest_write(self) -> float | None:
         """When the newest frame of any input arrived, in monotonic seconds; None before the first."""

@@ -5,9 +5,11 @@ at once are not made up for but skipped, and the lattice stays. The phase lock m
 so that a tick comes shortly behind the frames that it takes.
 """
 
-from dataclasses import dataclass
+from bisect import bisect_left
+from dataclasses import dataclass, field
 
 from connector.audio.frames import TICK_SECONDS
+from connector.base.catalog import TICK_LATE_S
 
 MAX_CATCH_UP = 5
 """Ticks made up for in one go: 100 ms, what the far end's jitter buffer takes as a burst; beyond it they only add
@@ -33,6 +35,8 @@ class TickFigures:
         skipped: Ticks never given out, because too many were due.
         resets: How often that happened.
         worst_late_ms: The latest tick so far, in ms.
+        late_s: Lateness of all ticks together, in seconds.
+        lateness: Ticks by lateness: as many as came at most each of `TICK_LATE_S` late, and the rest; not cumulative.
     """
 
     ticks: int = 0
@@ -41,6 +45,8 @@ class TickFigures:
     skipped: int = 0
     resets: int = 0
     worst_late_ms: float = 0.0
+    late_s: float = 0.0
+    lateness: list[int] = field(default_factory=lambda: [0] * (len(TICK_LATE_S) + 1))
 
 
 class TickSchedule:
@@ -110,6 +116,10 @@ class TickSchedule:
         if late > LATE_S:
             figures.late += min(ticks, int((late - LATE_S) / TICK_SECONDS) + 1)
         figures.worst_late_ms = max(figures.worst_late_ms, late * 1000)
+        for _ in range(ticks):
+            figures.lateness[bisect_left(TICK_LATE_S, late)] += 1
+            figures.late_s += max(0.0, late)
+            late -= TICK_SECONDS
         if passed > ticks:
             figures.skipped += passed - ticks
             figures.resets += 1

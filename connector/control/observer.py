@@ -42,6 +42,9 @@ class Observer:
     def claim(self, outcome: str) -> None:
         """A claim was tried: won, lost or error."""
 
+    def claim_took(self, seconds: float) -> None:
+        """How long it took to win a claim."""
+
     def claim_renew_failed(self) -> None:
         """A lease could not be renewed."""
 
@@ -120,6 +123,11 @@ class Observers(Observer):
         """See `Observer`."""
         for observer in self._observers:
             observer.claim(outcome)
+
+    def claim_took(self, seconds: float) -> None:
+        """See `Observer`."""
+        for observer in self._observers:
+            observer.claim_took(seconds)
 
     def claim_renew_failed(self) -> None:
         """See `Observer`."""

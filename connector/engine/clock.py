@@ -5,6 +5,7 @@ one task per session keeps the event loop's bookkeeping out of the tick.
 """
 
 import asyncio
+import contextvars
 import time
 from collections.abc import Callable
 
@@ -20,12 +21,15 @@ _RETRY_S = 0.02
 class EngineClock:
     """Calls every registered `run(now) -> next` at its time, on the event loop's thread.
 
+    Each runs in the context in which it was added, so that its log lines say which session they belong to.
+
     Attributes:
         failures: Ticks that raised; the session goes on with its next tick.
     """
 
     def __init__(self) -> None:
-        self._due: dict[int, tuple[Callable[[float], float], float]] = {}
+        self._due: dict[int, tuple[Callable[[float], float], contextvars.Context, float]] = {}
+        self._own_context = contextvars.Context()
         self._next_key = 0
         self._timer: asyncio.TimerHandle | None = None
         self.failures = 0
@@ -38,7 +42,7 @@ class EngineClock:
         """Call `run` at the next wake-up and then at each time that it returns; the result ends that."""
         key = self._next_key
         self._next_key += 1
-        self._due[key] = (run, 0.0)
+        self._due[key] = (run, contextvars.copy_context(), 0.0)
         self._schedule()
 
         def remove() -> None:
@@ -52,8 +56,8 @@ class EngineClock:
         self._cancel()
         if self._due:
             loop = asyncio.get_running_loop()
-            at = min(due for _, due in self._due.values())
-            self._timer = loop.call_later(max(0.0, at - time.monotonic()), self._wake)
+            at = min(due for _, _, due in self._due.values())
+            self._timer = loop.call_later(max(0.0, at - time.monotonic()), self._wake, context=self._own_context)
 
     def _cancel(self) -> None:
         if self._timer is not None:
@@ -61,17 +65,20 @@ class EngineClock:
             self._timer = None
 
     def _wake(self) -> None:
-        for key, (run, due) in list(self._due.items()):
+        for key, (run, context, due) in list(self._due.items()):
             now = time.monotonic()
             if due > now + _EARLY_S or key not in self._due:
                 continue
             try:
-                following = run(now)
+                following = context.run(run, now)
             except Exception as error:  # noqa: BLE001 - one broken session must not stop the others' audio
                 self.failures += 1
                 following = now + _RETRY_S
                 if self.failures.bit_count() == 1:
-                    structlog.get_logger().exception("tick_failed", failures=self.failures, error=redact(error))
+                    context.run(self._tell, error)
             if key in self._due:
-                self._due[key] = (run, following)
+                self._due[key] = (run, context, following)
         self._schedule()
+
+    def _tell(self, error: Exception) -> None:
+        structlog.get_logger().error("tick_failed", failures=self.failures, error=redact(error), exc_info=error)

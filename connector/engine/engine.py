@@ -6,13 +6,18 @@ ends: an engine without control would serve rooms that nobody supervises.
 
 import asyncio
 import random
+import resource
 from collections.abc import Callable
+from pathlib import Path
 
 import structlog
+from structlog.contextvars import bind_contextvars
 
 from connector.base.ends import EndReason
+from connector.base.lag import watch_lag
 from connector.base.redact import redact
 from connector.engine.clock import EngineClock
+from connector.engine.figures import EngineFigures, memory_mb
 from connector.engine.legs import listen_rule
 from connector.engine.pipe import ControlPipe
 from connector.engine.watchdog import Watchdog
@@ -32,6 +37,8 @@ from connector.session.plan import JoinMode, OnHangup, SessionPlan
 from connector.session.session import Session
 
 BEAT_S = 1.0
+_PAGE_BYTES = resource.getpagesize()
+_PAGES = Path("/proc/self/statm")
 
 
 class Engine:
@@ -53,6 +60,7 @@ class Engine:
         self._watchdog = watchdog
         self._legs = legs
         self._clock = EngineClock()
+        self._figures = EngineFigures()
         self._shared: Configure | None = None
         self._sessions: dict[str, Session] = {}
         self._log = structlog.get_logger()
@@ -63,6 +71,7 @@ class Engine:
             helpers = [
                 group.create_task(self._pipe.write(), name="pipe-write"),
                 group.create_task(self._beat(), name="beat"),
+                group.create_task(watch_lag(self._lag), name="lag"),
             ]
             async with asyncio.TaskGroup() as sessions:
                 await self._obey(sessions)
@@ -70,6 +79,7 @@ class Engine:
                     session.end(EndReason.DRAINED)
             for helper in helpers:
                 helper.cancel()
+        self._report()
         try:
             await self._pipe.flush()
         except ConnectionError:
@@ -127,6 +137,7 @@ class Engine:
             )
 
     async def _serve(self, session: Session, plan: SessionPlan) -> None:
+        bind_contextvars(session=plan.session_id, room=plan.room)
         try:
             result = await session.run()
             ended = SessionEnded(
@@ -136,10 +147,10 @@ class Engine:
                 detail=result.detail,
                 cause=result.cause,
                 delete_room=result.delete_room,
-                summary=dict(result.figures),
+                summary=result.summary,
             )
         except Exception as error:  # noqa: BLE001 - a bug in one session must not end the others
-            self._log.exception("session_broke", session=plan.session_id, error=redact(error))
+            self._log.exception("session_broke", error=redact(error))
             ended = SessionEnded(
                 session_id=plan.session_id,
                 room=plan.room,
@@ -148,13 +159,38 @@ class Engine:
             )
         finally:
             del self._sessions[plan.session_id]
+            self._collect(self._figures.end, plan.session_id, session)
         self._pipe.put(ended)
 
     async def _beat(self) -> None:
         while True:
             self._watchdog.beat()
-            self._pipe.put(EngineBeat(sessions=len(self._sessions)))
+            for session_id, session in list(self._sessions.items()):
+                if session_id in self._sessions:
+                    self._collect(self._figures.look, session_id, session)
+                await asyncio.sleep(0)  # a tick that is due goes first
+            self._report()
             await asyncio.sleep(BEAT_S)
+
+    def _collect(self, read: Callable[[str, Session], None], session_id: str, session: Session) -> None:
+        try:
+            read(session_id, session)
+        except Exception as error:  # noqa: BLE001 - figures that cannot be read must not end anybody's call
+            self._log.exception("figures_failed", session=session_id, error=redact(error))
+
+    def _report(self) -> None:
+        counters = self._figures.take()
+        self._pipe.put(
+            EngineBeat(
+                sessions=len(self._sessions),
+                counters=counters,
+                late_share=self._figures.late.share,
+                memory_mb=memory_mb(_PAGES.read_text(), _PAGE_BYTES) if _PAGES.exists() else 0.0,
+            ),
+        )
+
+    def _lag(self, seconds: float) -> None:
+        self._figures.tally.observe("event_loop_lag_seconds", seconds)
 
 
 def plan_of(start: StartSession) -> SessionPlan:

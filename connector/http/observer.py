@@ -4,6 +4,7 @@ Every method is called on the event loop, must not block and must not raise.
 """
 
 from enum import StrEnum
+from typing import Protocol
 
 
 class WebhookOutcome(StrEnum):
@@ -19,8 +20,8 @@ class WebhookOutcome(StrEnum):
     SHED = "shed"
 
 
-class HttpObserver:
-    """Listens to everything, does nothing; subclasses override what they want."""
+class HttpObserver(Protocol):
+    """Listens to everything; `control.metrics.Metrics` fits it."""
 
     def webhook(self, event: str, outcome: str) -> None:
         """A webhook was answered.
@@ -43,3 +44,19 @@ class HttpObserver:
             route: A value of `connector.http.routes.RouteName`, or ``none``.
             status: The HTTP status.
         """
+
+
+class Deaf:
+    """Does nothing with what it hears."""
+
+    def webhook(self, event: str, outcome: str) -> None:
+        """See `HttpObserver`."""
+
+    def webhook_handled(self, seconds: float) -> None:
+        """See `HttpObserver`."""
+
+    def webhook_age(self, seconds: float) -> None:
+        """See `HttpObserver`."""
+
+    def api(self, route: str, status: int) -> None:
+        """See `HttpObserver`."""

@@ -17,7 +17,7 @@ from connector.http.bodies import BodyReader
 from connector.http.connections import Admission, GuardedServer
 from connector.http.desk import Desk
 from connector.http.lag import LagMeter
-from connector.http.observer import HttpObserver
+from connector.http.observer import Deaf, HttpObserver
 from connector.http.port import Port
 from connector.http.private import Private, Render
 from connector.http.routes import PRIVATE, PUBLIC, RouteName
@@ -69,7 +69,7 @@ class HttpServers:
         observer: HttpObserver | None = None,
         lag: LagMeter | None = None,
     ) -> None:
-        observer = observer or HttpObserver()
+        observer = observer or Deaf()
         bodies = BodyReader()
         self.lag = lag or LagMeter()
         self._listen = listen

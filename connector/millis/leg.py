@@ -73,7 +73,11 @@ class MillisAgentLeg:
         self._connect_s = connect_s
         self._liveness = LegLiveness(options.agent_silence_s)
         self._peer = AgentPeer(
-            self._packet, self._datagram, ice_servers=options.ice_servers, private_host=options.private_host
+            self._packet,
+            self._datagram,
+            ice_servers=options.ice_servers,
+            private_host=options.private_host,
+            clock=clock,
         )
         self._offer: str | None = None
         self._offer_s: float | None = None
@@ -214,6 +218,9 @@ class MillisAgentLeg:
         """The counters of this leg; a new object each time."""
         figures = self._peer.figures()
         figures.offer_s, figures.connect_s = self._offer_s, self._connect_took_s
+        if self._connect_took_s is not None and self._peer.ice_at is not None:
+            figures.ice_s = max(0.0, self._peer.ice_at - self._answered_at)
+            figures.dtls_s = max(0.0, self._connect_took_s - figures.ice_s)
         return figures
 
     async def close(self) -> None:

@@ -70,6 +70,12 @@ class AgentFigures:
         codec: The codec of the answer, once there is one.
         offer_s: Seconds that the offer call took.
         connect_s: Seconds from the answer until media could flow.
+        ice_s: Of these, until ICE had found a path.
+        dtls_s: And from there until DTLS stood.
+        ice_checking: Times that ICE began to look for a path.
+        ice_completed: Times that it found one.
+        ice_failed: Times that it found none.
+        ice_closed: Times that it ended.
         packets_sent: RTP packets handed to the transport.
         bytes_sent: Their payload bytes.
         packets_received: RTP packets received and handed on.
@@ -84,6 +90,7 @@ class AgentFigures:
         lost_towards_us: RTP packets missing by sequence number, negative when duplicates outnumber them.
         lost_towards_agent: What the agent's receiver reports say of ours.
         jitter_ms: Interarrival jitter (RFC 3550 section 6.4.1) of what we receive.
+        jitter_out_ms: The same of what we send, as the agent reports it; None until it did.
         rtt_ms: Round trip as RTCP shows it; None until the agent reported.
         candidates_dropped: ICE candidates of the answer that were not used, by cause.
         forced_closes: Closes that ran out of time and were finished by force.
@@ -92,6 +99,12 @@ class AgentFigures:
     codec: AudioCodec | None = None
     offer_s: float | None = None
     connect_s: float | None = None
+    ice_s: float | None = None
+    dtls_s: float | None = None
+    ice_checking: int = 0
+    ice_completed: int = 0
+    ice_failed: int = 0
+    ice_closed: int = 0
     packets_sent: int = 0
     bytes_sent: int = 0
     packets_received: int = 0
@@ -106,6 +119,7 @@ class AgentFigures:
     lost_towards_us: int = 0
     lost_towards_agent: int = 0
     jitter_ms: float = 0.0
+    jitter_out_ms: float | None = None
     rtt_ms: float | None = None
     candidates_dropped: Mapping[str, int] = field(default_factory=dict)
     forced_closes: int = 0

@@ -6,6 +6,7 @@ the library's own limits are not: 63 s for an unreachable candidate, for ever fo
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 
@@ -66,6 +67,7 @@ class AgentPeer:
         on_datagram: Called for every datagram that arrives, STUN and DTLS included.
         ice_servers: STUN and TURN servers; empty means host candidates only.
         private_host: Whether the agent's host is private, so that loopback is offered too.
+        clock: Monotonic seconds.
     """
 
     def __init__(
@@ -75,7 +77,9 @@ class AgentPeer:
         *,
         ice_servers: Sequence[IceServer] = (),
         private_host: bool = False,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._clock = clock
         self._on_packet = on_packet
         self._on_datagram = on_datagram
         self._ice_servers = ice_servers
@@ -88,6 +92,8 @@ class AgentPeer:
         self._answered = False
         self._rtp_datagrams = 0
         self._figures = AgentFigures()
+        self.ice_at: float | None = None
+        """When ICE had found a path, in seconds of the clock."""
         self.state = PeerState.NEW
         self.changed = asyncio.Event()
         """Set whenever `state` changes; whoever waits clears it first."""
@@ -109,6 +115,7 @@ class AgentPeer:
         seams.tap_packets(self._transceiver.receiver, self._packet)
         seams.choose_addresses(self._dtls, private_host=self._private_host)
         self._dtls.on("statechange", self._update)
+        self._dtls.transport.on("statechange", self._note_ice)
         self._dtls.transport.on("statechange", self._update)
         # In a task of its own: gathering that is cancelled half-way leaves sockets and queries behind.
         self._gathering = asyncio.create_task(connection.setLocalDescription(), name="millis-gather")
@@ -172,6 +179,7 @@ class AgentPeer:
             if isinstance(report, RTCRemoteInboundRtpStreamStats):
                 figures.lost_towards_agent = report.packetsLost
                 figures.rtt_ms = None if report.roundTripTime is None else 1000 * report.roundTripTime
+                figures.jitter_out_ms = 1000 * report.jitter / _CLOCK_HZ[figures.codec or AudioCodec.OPUS]
 
     async def close(self) -> None:
         """End the connection: the agent hears a DTLS close_notify; sockets and tasks are gone afterwards.
@@ -235,6 +243,19 @@ class AgentPeer:
         if len(data) > 1 and data[0] in _RTP_FIRST_BYTES and data[1] not in _RTCP_SECOND_BYTES:
             self._rtp_datagrams += 1
         self._on_datagram()
+
+    def _note_ice(self) -> None:
+        state, figures = self._dtls.transport.state, self._figures
+        match state:
+            case "checking":
+                figures.ice_checking += 1
+            case "completed":
+                figures.ice_completed += 1
+                self.ice_at = self._clock() if self.ice_at is None else self.ice_at
+            case "failed":
+                figures.ice_failed += 1
+            case "closed":
+                figures.ice_closed += 1
 
     def _update(self) -> None:
         """Follow the transports' states; the first end counts."""

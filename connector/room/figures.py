@@ -10,6 +10,7 @@ class RoomFigures:
     Attributes:
         humans: Humans in the room now.
         heard: Tracks heard now.
+        heard_most: Tracks heard at once, at most.
         stalled: Heard tracks that deliver no frames now: the right to hear them was taken away, or media does not come.
         over_cap: Tracks that are not heard now because too many are.
         streams_opened: Streams opened.
@@ -28,10 +29,20 @@ class RoomFigures:
         resumes: Connections restored with everything kept.
         full_reconnects: Connections made anew by the SDK.
         recovery_gap_s: Seconds that the last recovery took.
+        packets_in: RTP packets received, all heard tracks together; this and the following as WebRTC reports them.
+        lost_in: Of those sent to us, lost.
+        packets_out: RTP packets sent.
+        lost_out: Of these, lost, as LiveKit reports.
+        decoded_samples: Samples of the heard tracks handed on by WebRTC's own jitter buffer.
+        concealed_samples: Of these, made up in place of lost sound.
+        jitter_ms: Interarrival jitter of the worst track, None while there is none.
+        jitter_out_ms: The same of what we send, as LiveKit reports it.
+        rtt_ms: Round trip to LiveKit.
     """
 
     humans: int = 0
     heard: int = 0
+    heard_most: int = 0
     stalled: int = 0
     over_cap: int = 0
     streams_opened: int = 0
@@ -50,3 +61,12 @@ class RoomFigures:
     resumes: int = 0
     full_reconnects: int = 0
     recovery_gap_s: float = 0.0
+    packets_in: int = 0
+    lost_in: int = 0
+    packets_out: int = 0
+    lost_out: int = 0
+    decoded_samples: int = 0
+    concealed_samples: int = 0
+    jitter_ms: float | None = None
+    jitter_out_ms: float | None = None
+    rtt_ms: float | None = None

@@ -37,6 +37,7 @@ from connector.room.events import EventBox
 from connector.room.figures import RoomFigures
 from connector.room.joining import connect_room, leave_room
 from connector.room.publish import ReplyTrack
+from connector.room.reports import RtpReports
 from connector.room.seams import shape_problems
 from connector.room.streams import open_public, open_tap
 from connector.room.subscriptions import Subscriptions
@@ -116,6 +117,7 @@ class LiveKitRoomLeg:
         self._figures = RoomFigures()
         self._events = EventBox()
         self._attributes = AttributeKeeper(options.worker_id, self._figures)
+        self._reports = RtpReports(self._figures)
         gone = {problem.seam for problem in shape_problems()}
         public_in = options.public_audio or bool(gone & {"tap", "stream"})
         self._public_out = options.public_audio or "capture" in gone
@@ -239,14 +241,18 @@ class LiveKitRoomLeg:
         self._start(self._poll(), "room-leg-poll")
         self._start(self._keep_reply(self._reply), "room-leg-reply")
         self._start(self._attributes.run(self._own), "room-leg-attributes")
+        self._start(self._reports.run(lambda: self._room if self._connected else None), "room-leg-reports")
         _log.info("room_joined", published=self._reply.published, humans=self._humans)
 
     async def _close(self) -> None:
-        self._connected = False
         for task in self._tasks:
             task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=_CLOSE_S)
+        ending = [*self._tasks]
+        if self._room is not None and self._connected:
+            ending.append(asyncio.create_task(self._reports.read(self._room), name="room-leg-last-report"))
+        self._connected = False
+        if ending:
+            await asyncio.wait(ending, timeout=_CLOSE_S)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_S):
                 await self._subscriptions.close()

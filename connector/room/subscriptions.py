@@ -256,6 +256,7 @@ class Subscriptions:
                 stalled += now - heard.frames_at >= STALL_S
         self._figures.stalled = stalled
         self._figures.heard = sum(heard.stream is not None for heard in self._heard.values())
+        self._figures.heard_most = max(self._figures.heard_most, self._figures.heard)
 
 
 def _kind_name(kind: rtc.ParticipantKind.ValueType) -> str:

@@ -7,22 +7,20 @@ plain callables that never block.
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 import numpy as np
 
 from connector.audio.frames import MediaPacket, Samples
 from connector.audio.gate import ReplyGate
 from connector.audio.mixer import RoomMixer
+from connector.audio.quality import CallQuality
 from connector.audio.receive import ReceivePath
 from connector.audio.send import SendPath
 from connector.audio.ticks import TickSchedule
 from connector.audio.timeline import ReplyTimeline
 from connector.base.legs import AudioCodec
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
+from connector.session.ledger import merged, numbers
 
 _NOTHING: Samples = np.zeros(0, dtype=np.int16)
 
@@ -57,6 +55,7 @@ class AudioCore:
         self._receive: ReceivePath | None = None
         self._to_agent: Callable[[bytes, int], None] | None = None
         self._to_room: Callable[[Samples], None] | None = None
+        self.quality = CallQuality()
         self._figures = CoreFigures()
         self._received: dict[str, float] = {}
 
@@ -72,7 +71,7 @@ class AudioCore:
     def detach_agent(self) -> None:
         """The agent leg is gone; what it said last is not played any more."""
         if self._receive is not None:
-            self._received = _sum(self._received, _numbers("receive", self._receive.figures))
+            self._received = merged(self._received, numbers("receive", self._receive.figures))
         self._to_agent = self._send = self._receive = None
         self._gate = ReplyGate()
         self._show(speaking=False)
@@ -118,7 +117,9 @@ class AudioCore:
         if self._to_room is not None:
             for silence in self._timeline.due(now):
                 self._figures.filled_samples += len(silence)
+                self.quality.filled(len(silence))
                 self._to_room(silence)
+        self.quality.tick(mixed, now, self.inputs, self._receive.figures if self._receive is not None else None)
 
     def _reply(self, frames: list[Samples], now: float) -> None:
         for frame in frames:
@@ -128,6 +129,7 @@ class AudioCore:
                 continue
             self._figures.pushed_samples += len(audible)
             self._timeline.pushed(len(audible), now)
+            self.quality.pushed(self._gate.levels)
             self._to_room(audible)
         if self._gate.speaking != self._speaking:
             self._show(speaking=self._gate.speaking)
@@ -141,18 +143,11 @@ class AudioCore:
         """All counters of the audio path, flat, named ``part.counter``; several agent legs of a session add up."""
         received = self._received
         if self._receive is not None:
-            received = _sum(received, _numbers("receive", self._receive.figures))
+            received = merged(received, numbers("receive", self._receive.figures))
         return {
-            **_numbers("core", self._figures),
-            **_numbers("mix", self.inputs.figures),
-            **_numbers("tick", self._schedule.figures),
+            **numbers("core", self._figures),
+            **numbers("mix", self.inputs.figures),
+            **numbers("tick", self._schedule.figures),
+            **numbers("quality", self.quality.figures()),
             **received,
         }
-
-
-def _numbers(part: str, figures: "DataclassInstance") -> dict[str, float]:
-    return {f"{part}.{name}": value for name, value in asdict(figures).items() if isinstance(value, int | float)}
-
-
-def _sum(old: dict[str, float], new: dict[str, float]) -> dict[str, float]:
-    return {name: old.get(name, 0) + new.get(name, 0) for name in old | new}

@@ -11,12 +11,16 @@ from typing import Any, Protocol
 
 import structlog
 
+from connector.audio.quality import CallQuality
+from connector.base.catalog import MEASURES
 from connector.base.ends import EndReason
 from connector.base.errors import LegError
-from connector.base.legs import AgentState
+from connector.base.legs import AgentState, AudioCodec, RoomLost
+from connector.base.measures import Tally
 from connector.base.people import ListenRule
 from connector.base.redact import redact
 from connector.session.core import AudioCore
+from connector.session.counting import SessionCounts
 from connector.session.events import (
     AgentClosed,
     AgentConnected,
@@ -33,10 +37,11 @@ from connector.session.events import (
     State,
     TimePassed,
 )
+from connector.session.ledger import Ledger, numbers
 from connector.session.legs import AgentLeg, LegFactory, RoomLeg
 from connector.session.machine import SessionMachine
 from connector.session.plan import SessionPlan
-from connector.session.summary import Summary
+from connector.session.summary import Summary, SummaryLine
 
 CLOSE_LIMIT_S = 5.0
 """For each leg; the whole teardown stays within the design's 10 s."""
@@ -55,13 +60,13 @@ class Ticker(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SessionResult:
-    """How a session ended."""
+    """How a session ended; `summary` is what its one line in the log says of it."""
 
     reason: EndReason
     detail: str
     cause: str
     delete_room: bool
-    figures: dict[str, float]
+    summary: SummaryLine
 
 
 class Session:
@@ -73,6 +78,9 @@ class Session:
         ticker: The clock that drives the audio.
         on_state: Told of every change: state, humans, detail.
         rand: Uniform in [0, 1), for the jitter of waits.
+
+    Attributes:
+        tally: What was counted for the metrics so far.
     """
 
     def __init__(
@@ -91,6 +99,9 @@ class Session:
         self._machine = SessionMachine(plan, ticker.now(), rand)
         self._core = AudioCore(ticker.now, self._on_speaking)
         self._summary = Summary(ticker.now())
+        self._ledger = Ledger()
+        self.tally = Tally(MEASURES)
+        self._counts = SessionCounts(self.tally)
         self._events: asyncio.Queue[Event] = asyncio.Queue(_EVENTS)
         self._room: RoomLeg | None = None
         self._agent: AgentLeg | None = None
@@ -106,6 +117,17 @@ class Session:
     def state(self) -> State:
         """The public state."""
         return self._machine.state
+
+    @property
+    def quality(self) -> CallQuality:
+        """How it sounds."""
+        return self._core.quality
+
+    def figures(self) -> dict[str, float]:
+        """Every counter of the session, all its legs together, flat and named ``part.counter``."""
+        live = {"agent": self._agent, "room": self._room}
+        legs = self._ledger.totals({part: leg.figures() for part, leg in live.items() if leg is not None})
+        return legs | self._core.figures()
 
     def end(self, reason: EndReason, detail: str = "") -> None:
         """Ask the session to end; the first reason counts."""
@@ -139,9 +161,11 @@ class Session:
         finally:
             remove()
         machine = self._machine
-        figures = self._summary.close(self._ticker.now(), self._core.figures())
+        figures = self.figures()
+        self._log.debug("session_figures", **{name.replace(".", "_"): value for name, value in figures.items()})
+        summary = self._summary.close(self._ticker.now(), figures)
         reason = machine.reason or EndReason.INTERNAL_ERROR
-        return SessionResult(reason, machine.detail, machine.cause, machine.delete_room, figures)
+        return SessionResult(reason, machine.detail, machine.cause, machine.delete_room, summary)
 
     async def _live(self, group: asyncio.TaskGroup) -> None:
         shown: tuple[State, int] | None = None
@@ -152,12 +176,21 @@ class Session:
             machine = self._machine
             if (machine.state, machine.humans) != shown:
                 shown = (machine.state, machine.humans)
-                self._summary.state(machine.state, machine.humans, self._ticker.now())
+                self._note_state(machine.state, machine.humans)
                 self._on_state(machine.state, machine.humans, machine.detail)
             if machine.state is State.ENDED:
                 return
             event = await self._next_event()
             commands = machine.handle(event, self._ticker.now())
+            if machine.reason is None and Command.CLOSE_AGENT in commands:
+                self._counts.restarted(event)
+                self._summary.leg_restarts += 1
+
+    def _note_state(self, state: State, humans: int) -> None:
+        now = self._ticker.now()
+        self._summary.state(state, humans, now)
+        if state is State.LIVE:
+            self._counts.stage("total", self._summary.mark("live", now))
 
     async def _next_event(self) -> Event:
         if self._requested is not None and self._machine.reason is None:
@@ -209,20 +242,28 @@ class Session:
         room = self._room = self._legs.room_leg(self._core.inputs)
         if self._listen is not None:
             room.update_listen(self._listen)
+        began = self._ticker.now()
         try:
             await room.join()
+            took = self._ticker.now() - began
             room.set_agent_state(AgentState.INITIALIZING)
             await room.settled()
         except LegError as error:
+            self._counts.not_joined(error)
             self._room = None
-            await self._bounded(room.close(), "room")
+            await self._close_leg("room", room)
             await self._events.put(RoomFailed(error))
             return
-        self._summary.mark("room_joined", self._ticker.now())
+        self._counts.joined(took)
+        self._summary.mark("joined", self._ticker.now())
         self._core.attach_room(room.push)
         await self._events.put(RoomJoined(room.humans, room.encrypted))
-        while True:
-            await self._events.put(await room.next_event())
+        lost = False
+        while not lost:
+            event = await room.next_event()
+            self._counts.room(event)
+            lost = isinstance(event, RoomLost)
+            await self._events.put(event)
 
     async def _prepare_agent(self) -> None:
         agent = self._agent = self._legs.agent_leg(self._core.on_packet)
@@ -232,15 +273,30 @@ class Session:
         agent = _there(self._agent)
 
         async def offer() -> None:
-            self._core.answer(await agent.offer())
+            codec = await self._offer(agent)
+            self._summary.codec = codec.value
+            self._core.answer(codec)
 
         await self._try_agent(offer, OfferAccepted())
+
+    async def _offer(self, agent: AgentLeg) -> AudioCodec:
+        began = self._ticker.now()
+        try:
+            codec = await agent.offer()
+        except LegError as error:
+            self._counts.offered(self._ticker.now() - began, error)
+            raise
+        self._counts.offered(self._ticker.now() - began, None)
+        return codec
 
     async def _connect_agent(self) -> None:
         agent = _there(self._agent)
         if not await self._try_agent(agent.connect, AgentConnected()):
             return
-        self._summary.mark("agent_connected", self._ticker.now())
+        self._summary.mark("connected", self._ticker.now())
+        figures = numbers("agent", agent.figures())
+        for stage in ("ice", "dtls"):
+            self._counts.stage(stage, figures.get(f"agent.{stage}_s"))
         self._core.attach_agent(agent.send)
         self._on_speaking(speaking=False)
         await self._events.put(await agent.next_event())
@@ -261,8 +317,7 @@ class Session:
         self._core.detach_agent()
         agent, self._agent = self._agent, None
         if agent is not None:
-            self._summary.add("agent", agent.figures())
-            await self._bounded(agent.close(), "agent")
+            await self._close_leg("agent", agent)
         await self._events.put(AgentClosed())
 
     async def _close_room(self) -> None:
@@ -270,32 +325,38 @@ class Session:
         self._core.detach_room()
         room, self._room = self._room, None
         if room is not None:
-            self._summary.add("room", room.figures())
-            await self._bounded(room.close(), "room")
+            await self._close_leg("room", room)
+            self._counts.left()
         await self._events.put(RoomLegClosed())
 
-    async def _bounded(self, closing: Awaitable[None], leg: str) -> None:
+    async def _close_leg(self, part: str, leg: RoomLeg | AgentLeg) -> None:
         try:
-            async with asyncio.timeout(CLOSE_LIMIT_S):
-                await closing
+            try:
+                async with asyncio.timeout(CLOSE_LIMIT_S):
+                    await leg.close()
+            finally:
+                self._ledger.close(part, leg.figures())
         except Exception as error:  # noqa: BLE001 - a leg that cannot be closed must not keep the other open
             self._summary.termination_failures += 1
-            self._log.exception("leg_close_failed", leg=leg, limit_s=CLOSE_LIMIT_S, error=redact(error))
+            self._log.exception("leg_close_failed", leg=part, limit_s=CLOSE_LIMIT_S, error=redact(error))
 
     async def _close_all(self) -> None:
         """When the session was cancelled or broke half-way: the agent first, then the room."""
         await _stop(self._agent_task)
         await _stop(self._room_task)
-        if self._agent is not None:
-            await self._bounded(self._agent.close(), "agent")
-        if self._room is not None:
-            await self._bounded(self._room.close(), "room")
+        agent, self._agent = self._agent, None
+        if agent is not None:
+            await self._close_leg("agent", agent)
+        room, self._room = self._room, None
+        if room is not None:
+            await self._close_leg("room", room)
+            self._counts.left()
 
     def _on_speaking(self, speaking: bool) -> None:  # noqa: FBT001 - a callback with one argument
         if self._room is not None:
             self._room.set_agent_state(AgentState.SPEAKING if speaking else AgentState.LISTENING)
         if speaking:
-            self._summary.mark("agent_heard", self._ticker.now())
+            self._counts.stage("first_agent_audio", self._summary.mark("heard", self._ticker.now(), since="connected"))
 
 
 def _there(agent: AgentLeg | None) -> AgentLeg:

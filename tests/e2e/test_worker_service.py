@@ -1,6 +1,7 @@
 """The worker as a service on real parts: webhooks, the API, reload, health, replicas."""
 
 import json
+import re
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -67,7 +68,7 @@ async def test_a_webhook_summons_the_agent(room_name: str, tmp_path: Path) -> No
         _, private = await worker.listening()
         async with httpx.AsyncClient() as client:
             metrics = (await client.get(f"{private}/metrics")).text
-        assert 'connector_webhook_requests_total{event="participant_joined",outcome="accepted"}' in metrics
+        assert re.search(r'connector_webhook_requests_total\{event="\w+",outcome="accepted"\} [1-9]', metrics)
         assert 'connector_sessions_started_total{trigger="webhook"} 1.0' in metrics
 
 

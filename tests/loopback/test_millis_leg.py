@@ -49,6 +49,19 @@ async def test_we_hang_up() -> None:
             await asyncio.wait_for(call.leg.next_event(), 0.6)
 
 
+async def test_the_stages_of_connecting_are_told_apart() -> None:
+    """How long ICE and DTLS took make up the whole, and every state of ICE on the way is counted once."""
+    async with calling(Answerer()) as call:
+        await call.set_up()
+        figures = call.leg.figures()
+        assert figures.ice_s is not None
+        assert figures.dtls_s is not None
+        assert figures.connect_s == pytest.approx(figures.ice_s + figures.dtls_s)
+        assert (figures.ice_checking, figures.ice_completed, figures.ice_failed, figures.ice_closed) == (1, 1, 0, 0)
+        await call.leg.close()
+        assert call.leg.figures().ice_closed == 1
+
+
 async def test_an_agent_that_vanishes_is_lost_after_12_s() -> None:
     """Without any datagram the leg is lost, long before the library notices."""
     async with calling(Answerer()) as call:

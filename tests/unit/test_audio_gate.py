@@ -125,3 +125,16 @@ def test_no_sound_is_ever_held_back(pattern: list[bool]) -> None:
         out = gate.process(sound if heard else SILENCE, place * TICK)
         if heard:
             assert out is sound
+
+
+def test_the_levels_of_what_came_last_are_kept() -> None:
+    """Whoever watches the reply need not measure it again: one level for each whole window of 10 ms."""
+    gate = ReplyGate()
+    gate.process(tone(-20), 0.0)
+    assert gate.levels == pytest.approx([-20, -20], abs=0.1)
+    gate.process(tone(-30, 700), 0.02)
+    assert gate.levels == pytest.approx([-30], abs=0.1)
+    gate.process(SILENCE, 0.04)
+    assert gate.levels == [-120, -120]
+    gate.process(NOTHING, 0.06)
+    assert gate.levels == []

@@ -157,3 +157,16 @@ def test_the_counter_adds_up_a_stream() -> None:
 def test_noise_after_a_hole_does_not_make_it_one() -> None:
     """A hole must have speech on both sides: faint noise for over 30 ms behind it, and it was the speaker's pause."""
     assert audible_gaps(np.concatenate([tone(-20, 300), silence(100), noise(-52, 100), tone(-20, 300)])) == []
+
+
+def test_levels_do_instead_of_samples() -> None:
+    """A detector and a counter that are given window levels say the same as those that measure the sound."""
+    sound = np.concatenate([noise(-70, 300), with_hole(80), silence(400)])
+    levels = window_levels(sound).tolist()
+    heard, told = SpeechDetector(), SpeechDetector()
+    assert heard.add(sound) == told.add_levels(levels)
+    assert heard.floor_dbfs == told.floor_dbfs
+    counted, listed = GapCounter(), GapCounter()
+    counted.add(sound)
+    listed.add_levels(levels)
+    assert (counted.count, counted.total_ms, listed.count, listed.total_ms) == (1, 80, 1, 80)

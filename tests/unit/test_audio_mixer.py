@@ -329,3 +329,18 @@ def test_without_frames_nothing_is_shifted() -> None:
         stage.now += TICK
         stage.mixer.tick(stage.now)
     assert stage.mixer.phase_shift(stage.now) == 0.0
+
+
+def test_delays_are_those_of_the_worst_input_that_is_fed() -> None:
+    """What waits and what lateness is allowed for is told while frames come, and not of inputs that have stopped."""
+    stage = Stage()
+    assert stage.mixer.delays(stage.now) is None
+    stage.open("a", "b")
+    assert stage.mixer.delays(stage.now) is None
+    stage.play({"a": tone(440, -20, 3.0)})
+    delays = stage.mixer.delays(stage.now)
+    assert delays is not None
+    waits, late = delays
+    assert 0 <= waits < 0.04
+    assert 0 <= late <= 0.06
+    assert stage.mixer.delays(stage.now + 2) is None

@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.audio.ticks import EARLY_S, MAX_CATCH_UP, MAX_NUDGE_S, TickSchedule
+from connector.audio.ticks import EARLY_S, LATE_S, MAX_CATCH_UP, MAX_NUDGE_S, TickSchedule
+from connector.base.catalog import TICK_LATE_S
 
 TICK = 0.02
 
@@ -101,3 +102,25 @@ def test_no_catch_up_at_all_is_refused() -> None:
     """A schedule that may run no tick makes no sense."""
     with pytest.raises(ValueError, match="max_catch_up"):
         TickSchedule(0.0, max_catch_up=0)
+
+
+@given(st.lists(st.integers(min_value=1, max_value=300_000), min_size=1, max_size=40))
+def test_every_tick_stands_in_one_bucket_of_lateness(steps_us: list[int]) -> None:
+    """However it is woken, each tick is counted once by its lateness, and the late ones are those over 10 ms."""
+    schedule, now = TickSchedule(0.0), 0.0
+    for step in steps_us:
+        now += step / 1e6
+        schedule.due(now)
+    figures = schedule.figures
+    assert sum(figures.lateness) == figures.ticks
+    assert sum(figures.lateness[TICK_LATE_S.index(LATE_S) + 1 :]) == pytest.approx(figures.late, abs=1)
+    assert figures.late_s >= figures.worst_late_ms / 1000 - 1e-9
+
+
+def test_ticks_made_up_for_are_each_as_late_as_they_are() -> None:
+    """Woken 70 ms late, four ticks are 70, 50, 30 and 10 ms late: one bucket each, 160 ms together."""
+    schedule = TickSchedule(0.0)
+    assert schedule.due(0.0899) == 4
+    seen = {edge: count for edge, count in zip(TICK_LATE_S, schedule.figures.lateness, strict=False) if count}
+    assert seen == {0.01: 1, 0.05: 2, 0.1: 1}
+    assert schedule.figures.late_s == pytest.approx(0.1596)

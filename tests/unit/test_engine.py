@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+import structlog
 
 from connector.audio.frames import AudioInputs, MediaPacket
 from connector.base.ends import EndReason
@@ -160,6 +161,64 @@ async def test_the_cause_of_an_end_reaches_control() -> None:
         ended = await control.hear(lambda m: isinstance(m, SessionEnded))
         assert isinstance(ended, SessionEnded)
         assert (ended.reason, ended.cause) == (EndReason.AGENT_REJECTED, "auth")
+
+
+async def counters_until_the_end(control: Control) -> dict[str, float]:
+    """What all beats of the engine add up to, its last one included."""
+    sums: dict[str, float] = {}
+    async with asyncio.timeout(10):
+        while line := await control.reader.readline():
+            message = decode_to_control(line)
+            if isinstance(message, EngineBeat):
+                assert message.memory_mb > 1
+                for key, more in message.counters.items():
+                    sums[key] = sums.get(key, 0) + more
+    return sums
+
+
+async def test_beats_carry_what_sessions_counted_up_to_their_end() -> None:
+    """An ended session's last counters arrive, and the engine's last beat is written before it leaves."""
+    async with an_engine() as (control, running):
+        control.say(SHARED)
+        control.say(order("s1"))
+        control.say(order("s2", "other"))
+        await control.state("s1", "live")
+        control.say(EndSession(session_id="s1", reason=EndReason.REQUESTED))
+        control.say(Shutdown())
+        beats = asyncio.create_task(counters_until_the_end(control))
+        await asyncio.wait_for(asyncio.shield(running), 10)
+        control.reader.feed_eof()
+        sums = await beats
+    assert sums["livekit_connects_total|ok"] == 2
+    assert sums["livekit_disconnects_total|client_initiated"] == 2
+    assert sums["millis_offers_total|ok"] >= 1
+
+
+async def test_figures_that_cannot_be_read_end_no_call() -> None:
+    """A leg whose counters raise is a line in the log; the call goes on and ends as it should."""
+    async with an_engine() as (control, _):
+        world = control.worlds["s1"] = World(figures_break=True)
+        control.say(SHARED)
+        control.say(order("s1"))
+        await control.state("s1", "live")
+        await control.hear(lambda m: isinstance(m, EngineBeat) and "event_loop_lag_seconds|sum" in m.counters)
+        world.figures_break = False
+        control.say(EndSession(session_id="s1", reason=EndReason.REQUESTED))
+        assert await control.ended("s1") is EndReason.REQUESTED
+
+
+async def test_every_line_of_a_session_says_whose_it_is() -> None:
+    """Whatever a leg or a library logs inside a session carries the session's id, and no other session's."""
+    async with an_engine() as (control, _):
+        control.worlds = {name: World(says="a_leg_says") for name in ("s1", "s2")}
+        control.say(SHARED)
+        with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as lines:
+            control.say(order("s1"))
+            control.say(order("s2", "other"))
+            await control.state("s1", "live")
+            await control.state("s2", "live")
+    said = {(line["session"], line["room"]) for line in lines if line["event"] == "a_leg_says"}
+    assert said == {("s1", "lobby"), ("s2", "other")}
 
 
 async def test_a_shutdown_ends_every_call() -> None:

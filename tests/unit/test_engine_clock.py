@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Callable
 
+import structlog
+
 from connector.engine.clock import EngineClock
 
 
@@ -85,3 +87,28 @@ async def test_a_removed_session_is_not_called_again() -> None:
     await asyncio.wait_for(done.wait(), 10)
     remove()
     assert calls == 1
+
+
+async def test_a_tick_runs_in_the_context_of_its_session() -> None:
+    """What a tick logs says whose it is, although one timer serves all sessions; so does the line of a broken tick."""
+    clock, seen, done = EngineClock(), dict[str, object](), asyncio.Event()
+
+    def session(name: str) -> Callable[[], None]:
+        def run(now: float) -> float:
+            seen[name] = structlog.contextvars.get_contextvars().get("session")
+            if len(seen) == 3:
+                done.set()
+            if name == "broken":
+                raise RuntimeError("a bug")
+            return now + 0.005
+
+        with structlog.contextvars.bound_contextvars(session=name):
+            return clock.add(run)
+
+    with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as lines:
+        removers = [session(name) for name in ("a", "broken", "b")]
+        await asyncio.wait_for(done.wait(), 10)
+    for remove in removers:
+        remove()
+    assert seen == {"a": "a", "broken": "broken", "b": "b"}
+    assert {line["session"] for line in lines if line["event"] == "tick_failed"} == {"broken"}

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import pytest_asyncio
 from livekit import rtc
+from livekit.rtc._proto import stats_pb2
 
 from connector.audio.frames import FrameSink
 from connector.base.ends import EndReason
@@ -65,6 +66,12 @@ class FakeRoom:
 
     async def disconnect(self) -> None:
         """It was never connected."""
+
+    async def get_rtc_stats(self) -> rtc.RtcStats:
+        report = stats_pb2.RtcStats()
+        report.inbound_rtp.stream.kind = "audio"
+        report.inbound_rtp.received.packets_received = 50
+        return rtc.RtcStats(publisher_stats=[report], subscriber_stats=[])
 
 
 class Bench:

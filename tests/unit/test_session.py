@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
+import structlog
 
 from connector.audio.frames import TICK_SAMPLES, AudioInputs, FrameSink, MediaPacket, Samples
 from connector.audio.opus import OpusDecoder, OpusEncoder
@@ -43,6 +44,8 @@ class World:
     on_packet: Callable[[MediaPacket], None] | None = None
     live: asyncio.Event = field(default_factory=asyncio.Event)
     close_hangs: bool = False
+    figures_break: bool = False
+    says: str = ""
     listens: list[ListenRule] = field(default_factory=list)
 
     def on_state(self, state: State, _humans: int, _detail: str) -> None:
@@ -67,6 +70,8 @@ class FakeRoom:
 
     async def join(self) -> None:
         self.world.diary.append("room joined")
+        if self.world.says:
+            structlog.get_logger().info(self.world.says)
         if self.world.join_error is not None:
             raise self.world.join_error
         self.world.sink = self.inputs.open("ada", 0.0)
@@ -119,6 +124,8 @@ class FakeAgent:
         return await self.world.agent_events.get()
 
     def figures(self) -> FigureBox:
+        if self.world.figures_break and self.world.live.is_set():
+            raise RuntimeError("a leg without figures")
         return FigureBox()
 
     async def close(self) -> None:
@@ -148,7 +155,7 @@ async def until(condition: Callable[[], bool], limit_s: float = 10) -> None:
 async def test_a_session_from_join_to_hang_up() -> None:
     """Both legs are opened once, live, and closed once, the agent first."""
     world = World()
-    _, running = start(world)
+    session, running = start(world)
     await world.live.wait()
     world.agent_events.put_nowait(AgentHungUp())
     result = await running
@@ -162,8 +169,19 @@ async def test_a_session_from_join_to_hang_up() -> None:
         "room closed",
     ]
     assert world.states[-3:] == [State.LIVE, State.CLOSING, State.ENDED]
-    assert result.figures["room.joins"] == 1
-    assert result.figures["agent_connected_s"] >= result.figures["room_joined_s"]
+    assert session.figures()["room.joins"] == 1
+    assert float(result.summary["connected_s"]) >= float(result.summary["joined_s"])
+    assert result.summary["codec"] == "opus"
+    counted = {key for key in session.tally.counts if not key.startswith(("stage_", "millis_offer_seconds"))}
+    assert counted == {
+        "livekit_connects_total|ok",
+        "livekit_disconnects_total|client_initiated",
+        "ice_state_total|room|completed",
+        "ice_state_total|room|closed",
+        "millis_offers_total|ok",
+    }
+    stages = {key.split("|")[1] for key in session.tally.counts if key.startswith("stage_")}
+    assert stages == {"livekit_connect", "offer_http", "total"}
 
 
 async def test_the_agent_hears_the_room_and_the_room_hears_the_agent() -> None:
@@ -220,7 +238,12 @@ async def test_a_failed_offer_is_tried_again_with_a_new_leg() -> None:
         "agent connected",
     ]
     session.end(EndReason.DRAINED)
-    assert (await running).figures["agent_failures"] == 1
+    summary = (await running).summary
+    assert (summary["agent_failures"], summary["leg_restarts"]) == (1, 1)
+    assert session.figures()["agent.joins"] == 2
+    assert session.tally.counts["millis_leg_restarts_total|other"] == 1
+    assert session.tally.counts["millis_offers_total|other"] == 1
+    assert session.tally.counts["millis_offers_total|ok"] == 1
 
 
 async def test_a_lost_room_is_joined_again_while_the_agent_stays() -> None:
@@ -235,6 +258,9 @@ async def test_a_lost_room_is_joined_again_while_the_agent_stays() -> None:
     assert world.diary.count("offer accepted") == 1
     session.end(EndReason.DRAINED)
     await running
+    assert session.tally.counts["livekit_connects_total|ok"] == 2
+    assert session.tally.counts["livekit_disconnects_total|other"] == 1
+    assert session.tally.counts["livekit_disconnects_total|client_initiated"] == 1
 
 
 async def test_a_bug_in_a_leg_ends_the_session_with_both_legs_closed() -> None:
@@ -254,7 +280,7 @@ async def test_a_leg_that_cannot_be_closed_does_not_keep_the_other_open() -> Non
     session.end(EndReason.REQUESTED)
     result = await running
     assert world.diary[-1] == "room closed"
-    assert result.figures["termination_failures"] == 1
+    assert result.summary["termination_failures"] == 1
 
 
 async def test_a_cancelled_session_closes_both_legs() -> None:
