@@ -4,6 +4,7 @@ Exit codes: 0 ok, 1 failed, 2 usage, 69 a needed service is unavailable, 78 bad 
 """
 
 import asyncio
+import contextlib
 import importlib.metadata
 import json
 import os
@@ -35,6 +36,11 @@ app = typer.Typer(
 ConfigOption = Annotated[
     Path | None,
     typer.Option("--config", "-c", help="rooms.yaml. Else $CONNECTOR_CONFIG, else ./rooms.yaml.", show_default=False),
+]
+
+ApiOption = Annotated[
+    str | None,
+    typer.Option("--api", help="URL of the worker. Else the local one, where rooms.yaml says.", show_default=False),
 ]
 
 
@@ -127,6 +133,54 @@ def doctor(
     setup_logs({"CONNECTOR_LOG_LEVEL": "error", **os.environ})
     options = DoctorOptions(config, join=not no_join, as_json=as_json)
     raise typer.Exit(asyncio.run(run_doctor(options)))
+
+
+@app.command()
+def rooms(
+    *,
+    api: ApiOption = None,
+    config: ConfigOption = None,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Keep the table up to date, until Ctrl-C.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """The rooms of a running worker: who is served, and if not, why."""
+    from connector.client.api import open_api  # noqa: PLC0415 - the LiveKit library, for its token
+    from connector.client.commands import show_rooms  # noqa: PLC0415
+
+    with open_api(api, config) as worker, contextlib.suppress(KeyboardInterrupt):
+        show_rooms(worker, watch=watch and sys.stdout.isatty(), as_json=as_json)
+
+
+@app.command()
+def join(
+    room: Annotated[str, typer.Argument(help="The room's name.")],
+    *,
+    agent: Annotated[str | None, typer.Option(help="A Millis agent id that the room's rule allows.")] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Return when people and agent hear each other.")] = False,
+    api: ApiOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Ask a running worker for the agent in a room."""
+    from connector.client.api import open_api  # noqa: PLC0415 - the LiveKit library, for its token
+    from connector.client.commands import join_room  # noqa: PLC0415
+
+    with open_api(api, config) as worker:
+        typer.echo(join_room(worker, room, agent, wait=wait))
+
+
+@app.command()
+def leave(
+    room: Annotated[str, typer.Argument(help="The room's name.")],
+    *,
+    api: ApiOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Send the agent of a running worker out of a room."""
+    from connector.client.api import open_api  # noqa: PLC0415 - the LiveKit library, for its token
+    from connector.client.commands import leave_room  # noqa: PLC0415
+
+    with open_api(api, config) as worker:
+        typer.echo(leave_room(worker, room))
 
 
 @app.command()

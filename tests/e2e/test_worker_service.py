@@ -118,6 +118,32 @@ async def test_the_api_asks_for_a_room_tells_of_it_and_ends_it(
             assert practice.offers == 1
 
 
+async def test_the_command_line_asks_shows_and_sends_away(
+    livekit: LiveKitServer, scene: Scene, room_name: str, tmp_path: Path
+) -> None:
+    """`connector join --wait`, `rooms` and `leave` as an operator types them, piped."""
+    async with agent() as practice:
+        worker = Worker(livekit, practice.url, room_name, tmp_path, defaults="join: request")
+        async with worker:
+            public, _ = await worker.listening()
+            await scene.speaker("ada", hz=440)
+            await worker.until(lambda w: bool(w.events("worker_ready")))
+            code, out = await worker.connector("join", room_name, "--wait", "--api", public)
+            assert (code, out.startswith("live, session ")) == (0, True)
+            code, out = await worker.connector("rooms", "--api", public)
+            assert code == 0
+            assert room_name in out
+            assert "\x1b" not in out
+            code, out = await worker.connector("rooms", "--json", "--api", public)
+            assert json.loads(out)["rooms"][0]["session"]["state"] == "live"
+            assert (await worker.connector("leave", room_name, "--api", public))[0] == 0
+            assert (await worker.ended())["reason"] == "requested"
+            code, out = await worker.connector("join", "elsewhere", "--api", public)
+            assert (code, "rule" in out) == (1, True)
+            assert (await worker.connector("rooms", "--api", "http://127.0.0.1:9"))[0] == 69
+            assert (await worker.connector("rooms", "--api", "nonsense"))[0] == 2
+
+
 async def test_a_reload_changes_what_it_should(
     livekit: LiveKitServer, scene: Scene, room_name: str, tmp_path: Path
 ) -> None:

@@ -156,6 +156,22 @@ class Worker:
         await self.until(lambda worker: len(worker.events("session_ended")) >= sessions)
         return self.events("session_ended")[-1]
 
+    async def connector(self, *arguments: str) -> tuple[int, str]:
+        """Run another command with the worker's environment; its exit code and all that it wrote."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "connector",
+            *arguments,
+            env=self._environ,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        out, _ = await process.communicate()
+        assert process.returncode is not None
+        return process.returncode, out.decode()
+
     @property
     def pid(self) -> int:
         """The control process."""
