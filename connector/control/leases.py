@@ -18,6 +18,9 @@ GAP_S = 3.0
 an outage of less leaves each holder, who renewed at most 2 s before it, a second or more."""
 GRACE_S = 3.0
 """So long after an outage nothing new is claimed: every holder tries again within 2.5 s (a time-out and a back-off)."""
+DOUBT_S = 3.0
+"""A lease of ours that another replica holds is lost when it still does after so long: one that had run out may be held
+for a second by somebody who asks in the room whether we live, and then gives it back."""
 _BACK_OFF_S = (0.1, 1.0)
 
 
@@ -42,6 +45,7 @@ class Leases:
         self._numbers = 0
         self._held: dict[str, int] = {}
         self._leaving: dict[str, int] = {}
+        self._doubted: dict[str, float] = {}
 
     @property
     def held(self) -> Mapping[str, int]:
@@ -52,6 +56,10 @@ class Leases:
     def leaving(self) -> Mapping[str, int]:
         """Rooms whose lease may still be ours in the store although we do not want it, with the highest number."""
         return self._leaving
+
+    def sure(self, room: str) -> bool:
+        """Whether we hold a room, and no other replica seems to."""
+        return room in self._held and room not in self._doubted
 
     def next_number(self) -> int:
         """The number of the next claim."""
@@ -76,6 +84,7 @@ class Leases:
             return False
         self._held[room] = number
         self._leaving.pop(room, None)
+        self._doubted.pop(room, None)
         return True
 
     def unsure(self, room: str, number: int) -> None:
@@ -88,6 +97,7 @@ class Leases:
         if self._held.pop(room, None) is None:
             return False
         self._leaving[room] = self._numbers
+        self._doubted.pop(room, None)
         return True
 
     def left(self, given_back: Mapping[str, int]) -> None:
@@ -96,23 +106,26 @@ class Leases:
             if self._leaving.get(room, number + 1) <= number:
                 del self._leaving[room]
 
-    def renewed(self, asked_for: Mapping[str, int], results: Sequence[int]) -> list[str]:
+    def renewed(self, asked_for: Mapping[str, int], results: Sequence[int], *, asked: float) -> list[str]:
         """The store answered a renewal.
 
         Args:
             asked_for: What `held` was when it was asked, in the order asked.
             results: A `Renewal` for each.
+            asked: When it was asked, in monotonic seconds.
 
         Returns:
-            Rooms that another replica holds: they are not ours any more.
+            Rooms that another replica has taken: they are not ours any more.
         """
-        lost = [
-            room
-            for (room, number), result in zip(asked_for.items(), results, strict=True)
-            if result == Renewal.OTHERS and self._held.get(room) == number
-        ]
-        for room in lost:
-            del self._held[room]
+        lost = []
+        for (room, number), result in zip(asked_for.items(), results, strict=True):
+            if self._held.get(room) != number:
+                continue
+            if result != Renewal.OTHERS:
+                self._doubted.pop(room, None)
+            elif asked - self._doubted.setdefault(room, asked) >= DOUBT_S:
+                del self._held[room], self._doubted[room]
+                lost.append(room)
         return lost
 
 

@@ -149,7 +149,7 @@ class RedisClaims:
     async def claim(self, room: str) -> ClaimOutcome:
         """See `Claims`. Waits up to 0.6 s, so that a less loaded replica comes first, and up to 1.5 s for Redis."""
         if room in self._leases.held:
-            return ClaimOutcome.WON
+            return ClaimOutcome.WON if self._leases.sure(room) else ClaimOutcome.LOST
         if self._contact.heard_at is None:
             await self._do_turn()
         if not self._contact.may_claim(self._clock()):
@@ -281,7 +281,7 @@ class RedisClaims:
             told, known, results, living = await self._link.ask(beat, "renewing leases")
             now = self._clock()
             away = self._contact.heard(asked, now, known=bool(known))
-            lost = self._leases.renewed(held, results)
+            lost = self._leases.renewed(held, results, asked=asked)
         self._link.silent = False
         self._published = load
         self._shared_clock.learn(int(told[0]) + int(told[1]) / 1e6, asked=asked, now=now)

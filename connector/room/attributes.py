@@ -105,13 +105,21 @@ class AttributeKeeper:
     async def _write(self, own: Writable) -> None:
         values = self.values()
         self._figures.attribute_writes += 1
+        # One call in some forty comes back only after 5 s, although the room has had the values for long.
+        asked = asyncio.create_task(own.set_attributes(values), name="room-leg-set-attributes")
+        shown = asyncio.create_task(self._shown(own, values), name="room-leg-read-back")
         try:
-            async with asyncio.timeout(_WRITE_S):
-                await own.set_attributes(values)
-            async with asyncio.timeout(_READ_BACK_S):
-                while not values.items() <= own.attributes.items():
-                    self._changed.clear()
-                    await self._changed.wait()
-        except TimeoutError:
-            self._figures.attribute_failures += 1
-            _log.warning("attributes_not_set", hint="the token needs canUpdateOwnMetadata, and LiveKit must answer")
+            await asyncio.wait({asked, shown}, timeout=_WRITE_S, return_when=asyncio.FIRST_COMPLETED)
+            if asked.done():
+                await asyncio.wait({shown}, timeout=_READ_BACK_S)
+            if not shown.done():
+                self._figures.attribute_failures += 1
+                _log.warning("attributes_not_set", hint="the token needs canUpdateOwnMetadata, and LiveKit must answer")
+        finally:
+            asked.cancel()
+            shown.cancel()
+
+    async def _shown(self, own: Writable, values: Mapping[str, str]) -> None:
+        while not values.items() <= own.attributes.items():
+            self._changed.clear()
+            await self._changed.wait()

@@ -185,11 +185,30 @@ async def test_one_replica_cut_off(redis: RedisServer, log: Log) -> None:
             assert await cut.claims.claim("c") is ClaimOutcome.ERROR
             assert cut.lost == []
             wire.mend()
-            await until(lambda: cut.lost == ["a"], 5)
+            await until(lambda: cut.lost == ["a"], 8)
             await until(lambda: count(log, "redis_back") == 1, 5)
             await other.loses("b")
             assert other.lost == []
             assert (count(log, "redis_lost"), count(log, "lease_lost")) == (1, 1)
+
+
+async def test_who_is_back_while_another_only_asks(redis: RedisServer, log: Log) -> None:
+    """A lease that ran out, was taken to see whether its holder lives, and given back, is not lost meanwhile."""
+    async with Wire(redis.port) as wire:
+        cut, other = Replica(wire.url, "cut"), Replica(redis.url, "other")
+        async with replicas(cut, other):
+            await cut.wins("a")
+            wire.cut()
+            await until(lambda: other.hints == [""], 9)
+            await other.wins("a")
+            wire.mend()
+            await until(lambda: count(log, "redis_back") == 1, 5)
+            assert await cut.claims.claim("a") is ClaimOutcome.LOST
+            await other.claims.release("a")
+            await until(lambda: cut.claims.figures().taken_again == 1, 5)
+            await cut.wins("a")
+            await other.loses("a")
+            assert cut.lost == []
 
 
 async def test_killed_connections_are_made_anew(redis: RedisServer, log: Log) -> None:

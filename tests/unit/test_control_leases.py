@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from connector.control.leases import GAP_S, GRACE_S, LEASE_S, RENEW_S, Contact, Leases, Renewal
+from connector.control.leases import DOUBT_S, GAP_S, GRACE_S, LEASE_S, RENEW_S, Contact, Leases, Renewal
 from tests.lease_model import LeaseModel
 
 
@@ -71,26 +71,46 @@ def test_a_confirmation_of_an_earlier_deletion_is_not_enough() -> None:
     assert leases.leaving == {"a": second}
 
 
-def test_only_what_another_replica_holds_is_lost() -> None:
-    """Kept leases and those taken again stay; one that another holds is lost, once."""
+def test_only_what_another_replica_goes_on_to_hold_is_lost() -> None:
+    """Kept leases and those taken again stay; one that another still holds after three seconds is lost, once."""
     leases = Leases()
     for room in "abc":
         won(leases, room)
     asked = dict(leases.held)
-    assert leases.renewed(asked, [Renewal.KEPT, Renewal.TAKEN_AGAIN, Renewal.OTHERS]) == ["c"]
+    results = [Renewal.KEPT, Renewal.TAKEN_AGAIN, Renewal.OTHERS]
+    assert leases.renewed(asked, results, asked=10.0) == []
+    assert [room for room in "abc" if leases.sure(room)] == ["a", "b"]
+    assert leases.renewed(asked, results, asked=10.0 + DOUBT_S - 0.1) == []
+    assert leases.renewed(asked, results, asked=10.0 + DOUBT_S) == ["c"]
     assert set(leases.held) == {"a", "b"}
-    assert leases.renewed(asked, [Renewal.KEPT, Renewal.KEPT, Renewal.OTHERS]) == []
+    assert leases.renewed(asked, results, asked=20.0) == []
+
+
+def test_what_another_held_for_a_moment_stays_ours() -> None:
+    """A lease that somebody took and gave back is taken again, and a later doubt begins anew."""
+    leases = Leases()
+    won(leases, "a")
+    for asked, result in (
+        (0.0, Renewal.OTHERS),
+        (2.0, Renewal.TAKEN_AGAIN),
+        (4.0, Renewal.OTHERS),
+        (6.0, Renewal.KEPT),
+    ):
+        assert leases.renewed(dict(leases.held), [result], asked=asked) == []
+    assert leases.sure("a")
 
 
 def test_a_renewal_says_nothing_about_a_later_claim() -> None:
-    """A room that was dropped and won again while a renewal was under way is not lost by its answer."""
+    """A room that was dropped and won again while a renewal was under way is neither doubted nor lost by its answer."""
     leases = Leases()
     won(leases, "a")
     asked = dict(leases.held)
+    leases.renewed(asked, [Renewal.OTHERS], asked=0.0)
     leases.drop("a")
+    assert not leases.sure("a")
     won(leases, "a")
-    assert leases.renewed(asked, [Renewal.OTHERS]) == []
-    assert set(leases.held) == {"a"}
+    assert leases.renewed(asked, [Renewal.OTHERS], asked=10.0) == []
+    assert leases.sure("a")
 
 
 def test_an_outage_is_told_once_and_its_end_once() -> None:
@@ -256,7 +276,7 @@ class Replicas(RuleBasedStateMachine):
         def answer(results: object) -> None:
             me.renewing = False
             if isinstance(results, list):
-                me.leases.renewed(held, results)
+                me.leases.renewed(held, results, asked=asked)
                 done = zip(held.items(), results, strict=True)
                 kept = [room for (room, number), result in done if result and me.leases.held.get(room) == number]
                 me.sure |= dict.fromkeys(kept, asked)
@@ -312,8 +332,11 @@ class Replicas(RuleBasedStateMachine):
         late = list(self.store.rooms())
         for me in self.all:
             self.store.release(me.mark, dict(me.leases.leaving))
-            held = dict(me.leases.held)
-            me.leases.renewed(held, self.store.beat(me.mark, held))
+        for _ in range(2):
+            for me in self.all:
+                held = dict(me.leases.held)
+                me.leases.renewed(held, self.store.beat(me.mark, held), asked=self.store.now)
+            self.store.now += DOUBT_S
         believed = {room: me.mark for me in self.all for room in me.leases.held}
         assert sum(len(me.leases.held) for me in self.all) == len(believed)
         assert believed.items() <= self.store.rooms().items()

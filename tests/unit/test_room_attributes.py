@@ -135,6 +135,21 @@ async def test_an_answer_that_never_comes_is_a_failure(monkeypatch: pytest.Monke
         assert own.attributes == {}
 
 
+async def test_a_call_that_comes_back_late_holds_nothing_up() -> None:
+    """Once the server shows the values the write is done, whether the library says so or not."""
+    keeper_, figures = keeper()
+    own = FakeOwn()
+    own.answers.clear()
+    async with keeping(keeper_, own):
+        keeper_.set_state(AgentState.LISTENING)
+        await until(lambda: len(own.writes) == 1)
+        own.attributes |= own.writes[0]
+        keeper_.changed(own.attributes)
+        keeper_.set_state(AgentState.SPEAKING)
+        await until(lambda: len(own.writes) == 2, 2)
+    assert figures.attribute_failures == 0
+
+
 async def test_without_a_connection_nothing_is_written() -> None:
     """While there is no participant of ours a change waits for the renewal after the reconnect."""
     keeper_, figures = keeper()
