@@ -255,7 +255,7 @@ async def test_a_close_without_redis_ends_soon(redis: RedisServer) -> None:
 KINDS: dict[str, tuple[str, ...]] = {
     "user or password": ("requirepass another-canary",),
     "read-only replica": (f"replicaof 127.0.0.1 {free_port()}",),
-    "Redis Cluster": ("cluster-enabled yes",),
+    "Redis Cluster": ("cluster-enabled yes", f"cluster-port {free_port()}"),
     "lacks a right": ("user default on nopass ~* &* +@all -evalsha",),
     "lacks a right.*": ("user default on nopass ~connector:* resetchannels +@all",),
     "no such database": ("databases 1",),
