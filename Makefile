@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 STAMP = $(VENV)/.requirements
+CHART_STAMP = $(VENV)/.requirements-chart
 PYTEST = $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
@@ -62,6 +63,16 @@ bench: $(STAMP) livekit ## cost, delay and loss beside a plain bridge; half an h
 bench-quick: $(STAMP) livekit ## the same, short, to see that it runs
 	@LIVEKIT_SERVER="$$(scripts/livekit-server.sh)" $(BIN)/python -m bench --quick $(ARGS)
 
+$(CHART_STAMP): requirements-chart.txt $(STAMP)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-chart.txt
+	@touch $@
+
+image: ## the image, with docker, podman or buildah; ARGS go to the build
+	@scripts/image.sh $(ARGS)
+
+sbom: $(CHART_STAMP) ## what the image's Python part is made of, as CycloneDX: build/sbom.cdx.json
+	@PYTHON=$(PYTHON) BIN=$(BIN) scripts/sbom.sh
+
 clips: ## the recorded speech of the demo; needs espeak-ng and sox
 	@scripts/clips.sh
 
@@ -73,6 +84,10 @@ requirements: $(STAMP) ## compile the pinned, hashed requirements anew
 		--no-emit-index-url --no-emit-find-links pyproject.toml -o requirements.txt
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url --no-emit-find-links --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url --no-emit-find-links --extra chart -c requirements-dev.txt pyproject.toml -o requirements-chart.txt
+	@echo setuptools | $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url --no-emit-find-links -c requirements-dev.txt - -o requirements-build.txt
 
 clean: ## remove what was made here (not the livekit-server in the user's cache)
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* report build dist *.egg-info
