@@ -1,13 +1,12 @@
 #!/usr/bin/env bash
 # Prints a folder with a real Kubernetes control plane: etcd, kube-apiserver, kube-controller-manager, kube-scheduler,
-# kubectl, kwok and the Prometheus operator's CRDs. What is missing is built once, from source, into the user's cache
-# (about ten minutes of one core, 0.4 GB). Only `make chart-live` needs it.
+# kubectl and kwok with its stages. What is missing is built once, from source, into the user's cache (about ten minutes
+# of one core, 0.4 GB). Only `make chart-live` needs it.
 set -euo pipefail
 
 kubernetes=1.36.3
 etcd=v3.6.8
 kwok=v0.8.0
-operator=v0.85.0
 tools="${XDG_CACHE_HOME:-$HOME/.cache}/room-connector/kube-$kubernetes"
 
 command -v go >/dev/null || { echo "Go 1.26 or newer is needed to build a Kubernetes control plane" >&2; exit 69; }
@@ -67,12 +66,8 @@ if [ ! -x "$tools/kwok" ]; then
     mv "$work/kwok" "$tools/kwok"
 fi
 stages=$(module_dir "sigs.k8s.io/kwok@$kwok")/kustomize/stage
-crds=$(module_dir "github.com/prometheus-operator/prometheus-operator@$operator")/example/prometheus-operator-crd
-mkdir -p "$tools/stages" "$tools/crds"
+mkdir -p "$tools/stages"
 find "$stages/node/fast" "$stages/node/heartbeat-with-lease" "$stages/pod/fast" -name '*.yaml' ! -name 'kustom*' \
     -exec install -m 644 {} "$tools/stages/" \;
-for kind in podmonitors servicemonitors prometheusrules; do
-    install -m 644 "$crds/monitoring.coreos.com_$kind.yaml" "$tools/crds/"
-done
 touch "$tools/complete"
 echo "$tools"
