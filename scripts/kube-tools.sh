@@ -67,7 +67,8 @@ if [ ! -x "$tools/kwok" ]; then
 fi
 stages=$(module_dir "sigs.k8s.io/kwok@$kwok")/kustomize/stage
 mkdir -p "$tools/stages"
-find "$stages/node/fast" "$stages/node/heartbeat-with-lease" "$stages/pod/fast" -name '*.yaml' ! -name 'kustom*' \
+find "$stages/node/fast" "$stages/node/heartbeat-with-lease" "$stages/pod/fast" -name '*.yaml' \
+    ! -name 'kustomization.yaml' ! -name '*.input.yaml' ! -name '*.output.yaml' \
     -exec install -m 644 {} "$tools/stages/" \;
 touch "$tools/complete"
 echo "$tools"
