@@ -7,7 +7,8 @@ CHART_STAMP = $(VENV)/.requirements-chart
 PYTEST = $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup livekit demo test unit e2e test-browser check fmt coverage bench bench-quick clips reference requirements clean
+.PHONY: help setup livekit demo test unit e2e test-browser check fmt coverage bench bench-quick image sbom chart chart-live \
+	image-live clips reference chart-reference requirements clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,7 +46,7 @@ test-browser: $(STAMP) ## a real browser as the agent's peer; needs chromium
 check: $(STAMP) ## format, lint, types, layers, spelling
 	@$(BIN)/ruff format --check --quiet . || { echo "make fmt puts this right"; exit 1; }
 	@$(BIN)/ruff check --quiet .
-	@$(BIN)/mypy connector tests bench
+	@$(BIN)/mypy connector tests bench scripts
 	@$(BIN)/lint-imports
 	@$(BIN)/codespell
 
@@ -54,7 +55,7 @@ fmt: $(STAMP) ## format, and mend what ruff can mend
 	@$(BIN)/ruff format --quiet .
 
 coverage: $(STAMP) livekit ## line and branch coverage of all tests
-	@LIVEKIT_SERVER="$$(scripts/livekit-server.sh)" $(BIN)/coverage run -m pytest -m "not browser"
+	@LIVEKIT_SERVER="$$(scripts/livekit-server.sh)" $(BIN)/coverage run -m pytest -m "not browser and not chart and not chart_live and not image_live"
 	@$(BIN)/coverage combine --quiet && $(BIN)/coverage report
 
 bench: $(STAMP) livekit ## cost, delay and loss beside a plain bridge; half an hour on a quiet machine
@@ -73,11 +74,29 @@ image: ## the image, with docker, podman or buildah; ARGS go to the build
 sbom: $(CHART_STAMP) ## what the image's Python part is made of, as CycloneDX: build/sbom.cdx.json
 	@PYTHON=$(PYTHON) BIN=$(BIN) scripts/sbom.sh
 
+chart: $(CHART_STAMP) livekit ## lint, render, validate, break and test the chart, its alerts, dashboard and documents
+	@command -v promtool >/dev/null && command -v prometheus >/dev/null || \
+		{ echo "promtool and prometheus are needed; on Debian: apt-get install prometheus"; exit 69; }
+	@tools="$$(scripts/chart-tools.sh)" && "$$tools/helm-unittest" helm/connector && \
+		CHART_TOOLS="$$tools" LIVEKIT_SERVER="$$(scripts/livekit-server.sh)" $(PYTEST) tests/chart $(ARGS)
+
+chart-live: $(CHART_STAMP) ## the chart on a real Kubernetes API server; builds one, once
+	@tools="$$(scripts/chart-tools.sh)" && kube="$$(scripts/kube-tools.sh)" && \
+		CHART_TOOLS="$$tools" KUBE_TOOLS="$$kube" $(PYTEST) tests/chart_live $(ARGS)
+
+image-live: $(STAMP) livekit ## the image as a pod would run it, in a call; needs podman, and a base image
+	@image="$$(scripts/live-image.sh)" && \
+		IMAGE="$$image" LIVEKIT_SERVER="$$(scripts/livekit-server.sh)" $(PYTEST) tests/image_live $(ARGS)
+
 clips: ## the recorded speech of the demo; needs espeak-ng and sox
 	@scripts/clips.sh
 
-reference: $(STAMP) ## docs/configuration.md from the model
+reference: $(STAMP) ## what is made from the model and from measurements: docs/configuration.md, the chart's schema, …
 	@$(BIN)/python -m connector.config.reference > docs/configuration.md
+	@$(BIN)/python -m scripts.chart_schema && $(BIN)/python -m scripts.dashboard && $(BIN)/python -m scripts.sizes
+
+chart-reference: reference ## the same, and the chart's page from its values.yaml
+	@"$$(scripts/chart-tools.sh)/helm-docs" --chart-search-root helm --sort-values-order file --log-level warning
 
 requirements: $(STAMP) ## compile the pinned, hashed requirements anew
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

@@ -1,7 +1,7 @@
 """Every rule of a JSON schema, each with a value that breaks it. Pure; draft-07 as the chart's schema uses it."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -11,7 +11,7 @@ Schema: TypeAlias = dict[str, Any]
 Path: TypeAlias = tuple[str | int, ...]
 
 _TEXTS = ("", "\x01", "!", "a b", "https://somebody:hidden@example.com", "not-one-of-these")
-_ANYTHING = (3.5, "\x01", [], {"unheardOf": 1}, True)
+_ANYTHING: tuple[Any, ...] = (3.5, "\x01", [], {"unheardOf": 1}, True)
 _TYPES = {"object": dict, "array": list, "string": str, "boolean": bool, "null": type(None)}
 UNKNOWN = "unheardOf"
 
@@ -67,7 +67,8 @@ def _types(schema: Schema) -> list[str]:
 
 def _other_type(schema: Schema) -> Any:
     allowed = _types(schema)
-    for value in (3.5, "text", [], {}):
+    candidates: tuple[Any, ...] = (3.5, "text", [], {})
+    for value in candidates:
         name = "number" if value == 3.5 else next(key for key, kind in _TYPES.items() if type(value) is kind)
         if name not in allowed:
             return value
@@ -96,7 +97,7 @@ def _bad_text(schema: Schema) -> Any:
     return next(text for text in _TEXTS if not re.search(schema["pattern"], text))
 
 
-_BREAKERS = {
+_BREAKERS: dict[str, Callable[[Schema], Any]] = {
     "type": _other_type,
     "enum": lambda schema: _first_refused(schema, "enum", _TEXTS[-1:]),
     "pattern": _bad_text,
