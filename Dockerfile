@@ -26,7 +26,7 @@ LABEL org.opencontainers.image.title="room connector" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 RUN groupadd --gid 65532 connector \
-    && useradd --uid 65532 --gid 65532 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin connector
+    && useradd --key UID_MAX=65535 --uid 65532 --gid 65532 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin connector
 COPY --from=build /opt/connector /opt/connector
 # The root is read-only in a pod: nothing is compiled at run time, and only /tmp is written to.
 ENV PATH=/opt/connector/bin:$PATH \

@@ -84,9 +84,9 @@ chart-live: $(CHART_STAMP) ## the chart on a real Kubernetes API server; builds 
 	@tools="$$(scripts/chart-tools.sh)" && kube="$$(scripts/kube-tools.sh)" && \
 		CHART_TOOLS="$$tools" KUBE_TOOLS="$$kube" $(PYTEST) tests/chart_live $(ARGS)
 
-image-live: $(STAMP) livekit ## the image as a pod would run it, in a call; needs podman, and a base image
-	@image="$$(scripts/live-image.sh)" && \
-		IMAGE="$$image" LIVEKIT_SERVER="$$(scripts/livekit-server.sh)" $(PYTEST) tests/image_live $(ARGS)
+image-live: $(CHART_STAMP) livekit ## the image as a pod would run it, in a call; needs podman, and a base image
+	@image="$$(scripts/live-image.sh)" && tools="$$(scripts/chart-tools.sh)" && \
+		IMAGE="$$image" CHART_TOOLS="$$tools" LIVEKIT_SERVER="$$(scripts/livekit-server.sh)" $(PYTEST) tests/image_live $(ARGS)
 
 clips: ## the recorded speech of the demo; needs espeak-ng and sox
 	@scripts/clips.sh
