@@ -126,9 +126,10 @@ def _heard_by(practice: PracticeAgent, hz: float) -> bool:
 
 async def test_a_call(image: str, pod: Pod, scene: Scene, practice: PracticeAgent) -> None:
     """A webhook brings the agent; both hear each other; health and figures answer; SIGTERM then exits with 0."""
-    async with pod.container(image) as worker:
+    async with pod.container(image, CONNECTOR_RECONCILE_EVERY="5m") as worker:
         await _ready(worker, pod)
         ada = await scene.speaker("ada", hz=440, hear=True)
+        assert (await worker.said("session_started"))["trigger"] == "webhook"
         await worker.said("session_state", state="live")
         await until(lambda: hears_the_agent(ada), within_s=20)
         await until(lambda: _heard_by(practice, 440), within_s=20)
