@@ -13,6 +13,7 @@ from connector.practice.livekit import LiveKitServer
 from tests.chart.helm import CHART, one, render
 from tests.chart.prometheus import Prometheus, until
 from tests.chart.queries import QUERIES, concrete
+from tests.chart_live.cluster import free_port
 from tests.e2e.room_scene import Scene
 from tests.e2e.worker_scene import KEY, Worker
 
@@ -26,10 +27,11 @@ async def watched(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tup
     """A Prometheus that has scraped a worker before, during and after a call, and the worker's private address."""
     folder = tmp_path_factory.mktemp("watched")
     options = PracticeOptions(key=Secret(KEY), habits=Habits(greeting="tone", reply="none"))
+    listen = f"127.0.0.1:{free_port()}"
     async with (
-        LiveKitServer() as server,
+        LiveKitServer(webhook_urls=[f"http://{listen}/webhooks/livekit"]) as server,
         PracticeAgent(options) as practice,
-        Worker(server, practice.url, "front-desk", folder) as worker,
+        Worker(server, practice.url, "front-desk", folder, environ={"CONNECTOR_LISTEN": listen}) as worker,
     ):
         await worker.until(lambda worker: bool(worker.events("worker_ready")), within_s=60)
         private = worker.events("http_listening")[0]["private"]
@@ -70,8 +72,8 @@ async def test_every_panel_shows_something(watched: tuple[Prometheus, str]) -> N
         return not empty
 
     await until(all_found, lambda: f"panels are empty: {empty}")
-    for query in QUERIES:
-        await prometheus.query(concrete(query, "2m"))
+    shown = [query for query in QUERIES if await prometheus.query(concrete(query, "2m"))]
+    assert len(shown) > len(QUERIES) * 0.9
 
 
 async def test_every_alert_is_evaluated_and_quiet(watched: tuple[Prometheus, str]) -> None:
