@@ -17,6 +17,7 @@ from connector.base.memory import allowed_memory_mb
 from connector.base.redact import redact
 from connector.base.secrets import Secret
 from connector.base.trigger import Trigger
+from connector.config.digest import config_hash
 from connector.config.load import Loaded
 from connector.config.model import ClaimStore, Config
 from connector.config.rules import RuleBook
@@ -154,6 +155,7 @@ class Worker:
                 claims.cancel()
                 return
             self._log.info("worker_ready", worker=self._worker_id, rules=len(self._config.rules))
+            self._metrics.configured(config_hash(self._config))
             helpers = [
                 group.create_task(work, name=name)
                 for name, work in (

@@ -125,7 +125,7 @@ _CONTROL = (
         "Whether everything towards this target is held back because it refuses our key: 1 or 0.",
         target=("millis", "livekit"),
     ),
-    _counter("config_reload_total", "Times that rooms.yaml or a secret was read again.", result=("ok", "error")),
+    _counter("config_reload_total", "Times that a changed rooms.yaml was read.", result=("ok", "error")),
     _gauge("config_last_reload_success_timestamp_seconds", "When the configuration in force was read, in Unix time."),
     _gauge("config_info", "The configuration in force, by the hash of its content; always 1.", hash=()),
     _gauge("build_info", "The version that runs; always 1.", version=()),

@@ -128,9 +128,11 @@ class Life:
             return refusal
         self._starting.add(room.name)
         try:
+            begin = self._now()
             outcome = await self._claims.claim(room.name)
             self._observer.claim(outcome.value)
             if outcome is ClaimOutcome.WON:
+                self._observer.claim_took(self._now() - begin)
                 return await self._claimed(verdict, room, trigger)
             return Why.CLAIMS_UNAVAILABLE if outcome is ClaimOutcome.ERROR else Why.CLAIMED_ELSEWHERE
         finally:

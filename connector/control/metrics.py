@@ -144,7 +144,11 @@ class Metrics(Observer):
         """See `Observer`."""
         self._tally.count("config_reload_total", "ok" if ok else "error")
         if ok:
-            self._set("config_last_reload_success_timestamp_seconds", self._wall())
+            self.configured(config_hash)
+
+    def configured(self, config_hash: str) -> None:
+        """A configuration came into force."""
+        self._set("config_last_reload_success_timestamp_seconds", self._wall())
         for key in [key for key in self._gauges if key[0] == "config_info"]:
             del self._gauges[key]
         self._set("config_info", 1, config_hash)
