@@ -8,6 +8,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -32,6 +33,7 @@ from connector.messages.types import SessionEnded, SessionState
 
 _AFTER_END_S = 1.0
 """After an end the room is looked at again soon: its reason may allow a new session."""
+_RENEW_REQUEST_S = 300.0
 _PROBE_PAUSE_S = 10.0
 """A replica that answered from inside a room is not asked again before that."""
 
@@ -85,9 +87,20 @@ class Life:
         """Take in the requests that reached other replicas, and drop those that nobody waits for any more."""
         if self._claims.shared:
             self.requests.merge(await self._claims.requests())
+            self._renew_requests()
         for room in self.requests.expire(self._now(), self.running.by_room):
             self._log.info("request_expired", room=redact(room))
             self._soon(self._claims.remember_request(room, None))
+
+    def _renew_requests(self) -> None:
+        """Keep the requests of running sessions alive in the store, for the replica that may take them over."""
+        now = self._now()
+        for room in self.running.by_room.keys() & self.requests.by_room.keys():
+            request = self.requests.by_room[room]
+            if now - request.at > _RENEW_REQUEST_S:
+                renewed = replace(request, at=now)
+                self.requests.ask(room, renewed)
+                self._soon(self._claims.remember_request(room, renewed))
 
     async def learn_ends(self, rooms: Iterable[str]) -> None:
         """Take in how the sessions of these rooms ended at other replicas, and what follows from that here."""

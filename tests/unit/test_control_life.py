@@ -142,6 +142,21 @@ async def test_a_request_ends_with_its_session_unless_something_failed() -> None
     assert (len(world.rooms), dict(world.life.requests.by_room)) == (2, {})
 
 
+async def test_the_request_of_a_long_call_outlives_its_time_for_a_takeover() -> None:
+    """While its session runs, a shared request is renewed; another replica that takes over still knows of it."""
+    rules = rules_of('room: "asked", agent: "a1", join: request')
+    store = SharedStore(Replica(rules).clock)
+    world = Replica(rules, clock=store.clock, claims=SharedClaims(store, "w1"))
+    world.livekit.people = {"asked": (ADA,)}
+    assert world.desk.join("asked", None, Trigger.REQUEST) == "accepted"
+    await world.due()
+    for _ in range(5):
+        store.clock.now += 301
+        await world.passes()
+        await until(lambda: store.requests["asked"].at == store.clock.now)
+    await world.life.close()
+
+
 async def test_an_old_request_is_dropped() -> None:
     """A request for a room that does not come into being is forgotten after a quarter of an hour."""
     world = Replica(rules_of('room: "asked", agent: "a1", join: request'))
