@@ -64,13 +64,36 @@ class Child:
         Raises:
             RuntimeError: The process ended first, or said nothing of it in time; its log says why.
         """
+        return (await self.wait_until(lambda event: key in event, key, patience_s))[key]
+
+    async def wait_until(
+        self, fits: Callable[[Mapping[str, Any]], bool], what: str, patience_s: float = START_S
+    ) -> dict[str, Any]:
+        """The first JSON line that fits.
+
+        Args:
+            fits: Whether a line is what is waited for.
+            what: What that is, in a few words.
+            patience_s: How long to wait.
+
+        Raises:
+            RuntimeError: The process ended first, or said no such thing in time; its log says why.
+        """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(patience_s), self._told:
-                await self._told.wait_for(lambda: self._find(key) is not None or self._read_done())
-        found = self._find(key)
+                await self._told.wait_for(lambda: self._find(fits) is not None or self._read_done())
+        found = self._find(fits)
         if found is None:
-            raise RuntimeError(f"{self._command}: no {key!r} within {patience_s:.0f} s; see {self._log}")
-        return found[key]
+            raise RuntimeError(f"{self._command}: no {what!r} within {patience_s:.0f} s; see {self._log}")
+        return found
+
+    async def tell(self, **command: object) -> None:
+        """Write one JSON line to its standard input."""
+        process = self._process
+        assert process is not None
+        assert process.stdin is not None
+        process.stdin.write(json.dumps(command).encode() + b"\n")
+        await process.stdin.drain()
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal, if it is still there."""
@@ -108,8 +131,8 @@ class Child:
     async def __aexit__(self, *_: object) -> None:
         await self.finish()
 
-    def _find(self, key: str) -> dict[str, Any] | None:
-        return next((event for event in self.events if key in event), None)
+    def _find(self, fits: Callable[[Mapping[str, Any]], bool]) -> dict[str, Any] | None:
+        return next((event for event in self.events if fits(event)), None)
 
     def _read_done(self) -> bool:
         process = self._process

@@ -200,7 +200,7 @@ def practice_agent(
     *,
     listen: Annotated[str, typer.Option(help="host:port of its HTTP server.")] = "127.0.0.1:8090",
     codec: Annotated[AudioCodec, typer.Option(help="The codec of its answer.")] = AudioCodec.OPUS,
-    greeting: Annotated[str, typer.Option(help="speech, tone or none.")] = "speech",
+    greeting: Annotated[str, typer.Option(help="speech, tone, hum (without an end) or none.")] = "speech",
     reply: Annotated[str, typer.Option(help="echo (in another pitch), tone or none.")] = "echo",
     pauses: Annotated[bool, typer.Option("--pauses", help="Send no packets while it has nothing to say.")] = False,
     record: Annotated[Path | None, typer.Option(help="Folder for a recording of each call.")] = None,

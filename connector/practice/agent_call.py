@@ -32,7 +32,8 @@ from connector.practice.mouth import Mouth
 from connector.practice.recorder import Recorder, Recording
 from connector.practice.sound import level_dbfs, load_clip, shift_pitch, tone
 
-Greeting = Literal["none", "tone", "speech"]
+Greeting = Literal["none", "tone", "hum", "speech"]
+"""`hum` is a tone without an end: whatever is missing of it is a gap."""
 Reply = Literal["none", "tone", "echo"]
 
 CONNECT_WITHIN_S = 20.0
@@ -260,9 +261,10 @@ class PracticeCall:
         self._note("connected")
         self._break_things()
         self._track.open()
-        greeting = {"speech": lambda: load_clip("agent-greets"), "tone": lambda: tone(_TONE_HZ, _TONE_S, -12)}
-        if self._habits.greeting in greeting:
-            self._mouth.say(greeting[self._habits.greeting]())
+        greeting = self._habits.greeting
+        if greeting != "none":
+            piece = load_clip("agent-greets") if greeting == "speech" else tone(_TONE_HZ, _TONE_S, -12)
+            self._mouth.say(piece, repeat=greeting == "hum")
             self._note("greeting")
 
     def _break_things(self) -> None:

@@ -18,16 +18,21 @@ class Mouth:
     def __init__(self) -> None:
         self._piece: Samples = np.zeros(0, dtype=np.int16)
         self._at = 0
-        self._broken_off = False
+        self._broken_off = self._repeat = False
 
     @property
     def speaking(self) -> bool:
         """Whether something is left to say."""
         return self._at < len(self._piece)
 
-    def say(self, piece: Samples) -> None:
-        """Begin a piece, in place of what was being said."""
-        self._piece, self._at, self._broken_off = piece, 0, False
+    def say(self, piece: Samples, *, repeat: bool = False) -> None:
+        """Begin a piece, in place of what was being said.
+
+        Args:
+            piece: 48 kHz mono int16; whole ticks of it if it is to be repeated without a gap.
+            repeat: Begin again at its end, for ever.
+        """
+        self._piece, self._at, self._broken_off, self._repeat = piece, 0, False, repeat
 
     def stop(self) -> None:
         """Break off: the next tick fades out within 5 ms, after it there is silence."""
@@ -41,5 +46,7 @@ class Mouth:
             part = (part[:_FADE] * np.linspace(1.0, 0.0, len(part[:_FADE]))).astype(np.int16)
             self._at = len(self._piece)
         self._at += TICK_SAMPLES
+        if self._repeat and not self._broken_off and not self.speaking:
+            self._at = 0
         out[: len(part)] = part
         return out

@@ -45,3 +45,16 @@ def test_silence_is_whole_ticks_of_zeros() -> None:
     """With nothing to say there is still audio, so that the stream never stops."""
     assert not Mouth().tick().any()
     assert len(Mouth().tick()) == TICK_SAMPLES
+
+
+def test_a_repeated_piece_has_no_end_and_no_seam() -> None:
+    """At its end it begins again with its first sample, still speaking; breaking off ends it for good."""
+    mouth, piece = Mouth(), tone(500, 0.04)
+    mouth.say(piece, repeat=True)
+    out = np.concatenate([mouth.tick() for _ in range(6)])
+    np.testing.assert_array_equal(out, np.tile(piece, 3))
+    assert mouth.speaking
+    mouth.stop()
+    mouth.tick()
+    assert not mouth.tick().any()
+    assert not mouth.speaking
