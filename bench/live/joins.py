@@ -1,4 +1,4 @@
-"""How long after a person's `connect()` the agent is audible: by webhook, by passes alone, in rooms older than the worker."""
+"""How long after a person's `connect()` the agent is audible: by webhook, by passes alone, and at its start."""
 
 import asyncio
 import json
@@ -9,7 +9,7 @@ from typing import Any
 
 from bench.live.crowd import Person
 from bench.live.outcome import Outcome, p95, spread
-from bench.live.stage import Stage, staged
+from bench.live.stage import Stage, staged, subfolder
 from bench.verdict import at_most
 from tests.worker_process import WorkerProcess, logged_at
 
@@ -33,9 +33,7 @@ webhooks, then without any and a pass each second; last, rooms with people in th
 
 async def scenario(folder: Path, quick: bool, say: Callable[[str], None]) -> Outcome:  # noqa: FBT001 - see Scenario
     """Run it."""
-    with_hooks, without = folder / "webhooks", folder / "passes"
-    for path in (with_hooks, without):
-        path.mkdir()
+    with_hooks, without = subfolder(folder, "webhooks"), subfolder(folder, "passes")
     async with staged(with_hooks, webhooks=1) as stage:
         config = stage.rooms_yaml(RULE, port=stage.ports[0])
         async with stage.worker("worker", config) as worker:

@@ -82,8 +82,7 @@ class Stage:
         self, name: str, rooms_yaml: str, *, engines: int = 1, environ: Mapping[str, str] | None = None
     ) -> AsyncIterator[WorkerProcess]:
         """A running worker, all its engines ready; its log stays in the folder."""
-        folder = self.folder / name
-        folder.mkdir()
+        folder = subfolder(self.folder, name)
         config = folder / "rooms.yaml"
         config.write_text(rooms_yaml)
         worker = WorkerProcess(config, (self.sfu.api_key, self.sfu.api_secret.reveal()), environ)
@@ -98,6 +97,13 @@ class Stage:
 def rule_per_room(rooms: Sequence[str], **more: Any) -> list[dict[str, Any]]:
     """A rule for each room whose agent is called like the room, so that the agent's counts tell rooms apart."""
     return [{"room": room, "agent": room, **more} for room in rooms]
+
+
+def subfolder(folder: Path, name: str) -> Path:
+    """A new folder in a folder."""
+    path = folder / name
+    path.mkdir()
+    return path
 
 
 @contextlib.asynccontextmanager

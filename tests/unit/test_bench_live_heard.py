@@ -12,7 +12,12 @@ LOUD, QUIET = -15.0, -90.0
 
 def heard(levels: list[float], *, begin: float = 100.0, participant: str = "PA_1") -> Heard:
     """Windows of 10 ms without a pause between them."""
-    return Heard("TR_" + participant, participant, begin + 0.01 * np.arange(len(levels)), np.array(levels))
+    return Heard(
+        "TR_" + participant,
+        participant,
+        np.array([begin + 0.01 * place for place in range(len(levels))]),
+        np.array(levels),
+    )
 
 
 @pytest.mark.parametrize(("windows", "found"), [(0, []), (1, []), (6, []), (7, [0.07]), (50, [0.5])])
