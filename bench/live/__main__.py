@@ -9,20 +9,21 @@ from pathlib import Path
 from typing import TypeAlias
 
 from bench.__main__ import teller
-from bench.live import drain, failover, joins, replicas
+from bench.live import drain, failover, joins, replicas, soak
 from bench.live.outcome import Outcome, load_results, page, save_results
 from bench.processes import ROOT
 from bench.report import surroundings
 
 PAGE = ROOT / "docs" / "reliability.md"
 RESULTS = ROOT / "bench" / "results" / "reliability.json"
-LIMIT_S = 470.0
+LIMIT_S = 900.0
 Scenario: TypeAlias = Callable[[Path, bool, Callable[[str], None]], Coroutine[None, None, Outcome]]
 """Takes a scratch folder, whether it is to be short, and somewhere to tell what it does."""
 SCENARIOS: dict[str, Scenario] = {
     "joins": joins.scenario,
     "failover": failover.scenario,
     "replicas": replicas.scenario,
+    "soak": soak.scenario,
     "drain": drain.scenario,
 }
 

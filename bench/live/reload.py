@@ -1,4 +1,4 @@
-"""rooms.yaml changes under live calls: a wrong file changes what is said of it and nothing else, a right one its keys."""
+"""rooms.yaml changes under live calls: a wrong file changes what is said about it alone, a right one its keys."""
 
 import asyncio
 import json
