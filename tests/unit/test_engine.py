@@ -1,7 +1,9 @@
 """An engine at the other end of a real pipe, with legs of our own making."""
 
 import asyncio
+import gc
 import socket
+import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -33,6 +35,7 @@ from connector.messages.types import (
 from connector.session.legs import LegFactory
 from connector.session.plan import JoinMode, OnHangup
 from tests.unit.test_session import FakeAgent, FakeRoom, World
+from tests.until import until
 
 SHARED = Configure(worker_id="w1", livekit_url="ws://127.0.0.1:1", millis_url="http://127.0.0.1:1", max_sessions=2)
 
@@ -124,6 +127,28 @@ async def test_sessions_start_and_end_on_orders() -> None:
         control.say(EndSession(session_id="unknown", reason=EndReason.REQUESTED))
         control.say(EndSession(session_id="s1", reason=EndReason.RULE_REMOVED))
         assert await control.ended("s1") is EndReason.RULE_REMOVED
+
+
+async def test_what_an_ended_session_leaves_in_cycles_is_freed_at_once() -> None:
+    """Its memory does not wait until Python has seen enough of it."""
+
+    class Ring:
+        def __init__(self) -> None:
+            self.itself = self
+
+    gc.disable()  # so that only the engine collects
+    try:
+        async with an_engine() as (control, _):
+            control.say(SHARED)
+            control.say(order("s1"))
+            await control.state("s1", "live")
+            ring = weakref.ref(Ring())
+            assert ring() is not None
+            control.say(EndSession(session_id="s1", reason=EndReason.REQUESTED))
+            await control.ended("s1")
+            await until(lambda: ring() is None)
+    finally:
+        gc.enable()
 
 
 async def test_an_update_changes_a_live_session() -> None:
