@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from bench.__main__ import teller
-from bench.live import drain, failover, joins, replicas, soak
+from bench.live import drain, failover, flood, joins, replicas, soak
 from bench.live.outcome import Outcome, load_results, page, save_results
 from bench.processes import ROOT
 from bench.report import surroundings
@@ -23,6 +23,7 @@ SCENARIOS: dict[str, Scenario] = {
     "joins": joins.scenario,
     "failover": failover.scenario,
     "replicas": replicas.scenario,
+    "flood": flood.scenario,
     "soak": soak.scenario,
     "drain": drain.scenario,
 }

@@ -21,7 +21,7 @@ class Holdings:
 
     Attributes:
         tasks: Of asyncio.
-        threads: Native ones.
+        threads: All but those of asyncio's pools, which are made when they are first needed, up to a bound.
         fds: File descriptors.
         objects: What the garbage collector knows of.
         control_mb: Resident memory of control.
@@ -54,8 +54,8 @@ async def holdings(worker: WorkerProcess, folder: Path) -> Holdings:
     threads = sum(process.num_threads() for process in everyone)
     fds = sum(process.num_fds() for process in everyone)
     inside = [await _ask(process, folder) for process in everyone]
-    tasks, objects = (sum(found[name] for found in inside) for name in ("tasks", "objects"))
-    return Holdings(tasks, threads, fds, objects, memory[0], sum(memory[1:]))
+    tasks, objects, pooled = (sum(found[name] for found in inside) for name in ("tasks", "objects", "pooled"))
+    return Holdings(tasks, threads - pooled, fds, objects, memory[0], sum(memory[1:]))
 
 
 async def _ask(process: psutil.Process, folder: Path) -> dict[str, int]:

@@ -8,6 +8,7 @@ import gc
 import json
 import os
 import signal
+import threading
 from pathlib import Path
 
 
@@ -18,7 +19,8 @@ def _count(_number: int, _frame: object) -> None:
         tasks = 0
     done = Path(os.environ["BENCH_COUNTS"]) / f"{os.getpid()}.json"
     part = done.with_suffix(".part")
-    part.write_text(json.dumps({"tasks": tasks, "objects": len(gc.get_objects())}))
+    pooled = sum(thread.name.startswith("asyncio_") for thread in threading.enumerate())
+    part.write_text(json.dumps({"tasks": tasks, "objects": len(gc.get_objects()), "pooled": pooled}))
     part.rename(done)
 
 
