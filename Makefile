@@ -7,8 +7,7 @@ CHART_STAMP = $(VENV)/.requirements-chart
 PYTEST = $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup livekit demo test unit e2e test-browser check fmt coverage bench bench-quick image sbom chart chart-live \
-	image-live clips reference chart-reference requirements clean
+.PHONY: help setup livekit demo test unit e2e test-browser check fmt coverage bench bench-quick image sbom chart chart-live \ image-live clips reference chart-reference requirements clean joins failover replicas flood soak drain live
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -87,6 +86,27 @@ chart-live: $(CHART_STAMP) ## the chart on a real Kubernetes API server; builds 
 image-live: $(CHART_STAMP) livekit ## the image as a pod would run it, in a call; needs podman, and a base image
 	@image="$$(scripts/live-image.sh)" && tools="$$(scripts/chart-tools.sh)" && \
 		IMAGE="$$image" CHART_TOOLS="$$tools" LIVEKIT_SERVER="$$(scripts/livekit-server.sh)" $(PYTEST) tests/image_live $(ARGS)
+LIVE = LIVEKIT_SERVER="$$(scripts/livekit-server.sh)" $(BIN)/python -m bench.live
+joins: $(STAMP) livekit ## 50 joins: from connect() to the agent's first sound; ARGS=--write for docs/reliability.md
+	@$(LIVE) joins $(ARGS)
+
+failover: $(STAMP) livekit ## kill -9 of an engine during live calls
+	@$(LIVE) failover $(ARGS)
+
+replicas: $(STAMP) livekit ## kill -9 of one of three replicas, and a rolling replacement; needs redis-server
+	@$(LIVE) replicas $(ARGS)
+
+flood: $(STAMP) livekit ## 1,000 bad webhooks a second during live calls
+	@$(LIVE) flood $(ARGS)
+
+soak: $(STAMP) livekit ## 300 sessions: nothing is left of them
+	@$(LIVE) soak $(ARGS)
+
+drain: $(STAMP) livekit ## SIGTERM and reloads during live calls
+	@$(LIVE) drain $(ARGS)
+
+live: $(STAMP) livekit ## all six of them, about 12 minutes on a quiet machine; writes docs/reliability.md
+	@$(LIVE) joins failover replicas flood soak drain --write $(ARGS)
 
 clips: ## the recorded speech of the demo; needs espeak-ng and sox
 	@scripts/clips.sh
