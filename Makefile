@@ -7,7 +7,9 @@ CHART_STAMP = $(VENV)/.requirements-chart
 PYTEST = $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup livekit demo test unit e2e test-browser check fmt coverage bench bench-quick image sbom chart chart-live \ image-live clips reference chart-reference requirements clean joins failover replicas flood soak drain live
+.PHONY: help setup livekit demo test unit e2e test-browser check fmt coverage bench bench-quick \
+	joins failover replicas flood soak drain live image sbom chart chart-live image-live \
+	clips reference chart-reference requirements clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
