@@ -86,7 +86,7 @@ async def two_calls(stage: Stage, worker: WorkerProcess, rooms: list[str], secon
     for room in rooms:
         await stage.delete(room)
     await worker.until(lambda worker: len(worker.events("session_ended")) >= ended + len(rooms))
-    calls.late = [late_share(end) for end in worker.events("session_ended")[ended:]]
+    calls.late = [float(end["late_ticks_pct"]) for end in worker.events("session_ended")[ended:]]
     for person in people:
         await person.leave()
     return calls
@@ -109,13 +109,6 @@ async def heard_gaps(people: list[Person], begin: float) -> list[float]:
     """The gaps since a time in what they heard."""
     end = time.monotonic() - 1
     return [gap for person in people for heard in await person.heard() for gap in heard.gaps(begin, end)]
-
-
-def late_share(ended: Mapping[str, Any]) -> float:
-    """Per cent of a session's ticks that came more than 10 ms late, by its summary."""
-    if "late_ticks_pct" in ended:
-        return float(ended["late_ticks_pct"])
-    return 100 * float(ended["tick_late"]) / float(ended["tick_ticks"])
 
 
 @contextlib.asynccontextmanager

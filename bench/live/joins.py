@@ -20,9 +20,9 @@ JITTER = 1.2
 FIRST_PASS_S = 2.0
 RULE = [{"room": "join-*", "agent": "practice"}]
 SESSION_STAGES = {
-    "the connector has joined": ("joined_s", "room_joined_s"),
-    "the agent leg is connected": ("connected_s", "agent_connected_s"),
-    "the agent's first sound is on its way into the room": ("first_audio_s", "agent_heard_s"),
+    "the connector has joined": "joined_s",
+    "the agent leg is connected": "connected_s",
+    "the agent's first sound is on its way into the room": "first_audio_s",
 }
 """What the summary line of a session calls its stages."""
 ABOUT = """One person after the other calls `connect()` to a room that does not exist yet; the agent greets as soon as
@@ -88,10 +88,7 @@ def stages_of(stage: Stage, worker: WorkerProcess, person: Person, ended: Mappin
     for event, at in webhooks(stage.folder / "livekit.log", person.room):
         stages.setdefault(f"webhook {event} is sent", at - person.connecting_at)
     stages["the session is started"] = began
-    for words, names in SESSION_STAGES.items():
-        after = next((float(ended[name]) for name in names if name in ended), None)
-        if after is not None:
-            stages[words] = began + after
+    stages |= {words: began + float(ended[name]) for words, name in SESSION_STAGES.items() if name in ended}
     return stages
 
 

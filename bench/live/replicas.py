@@ -73,7 +73,7 @@ async def kill_one(folder: Path, count: int, say: Callable[[str], None]) -> Kill
         struck = max(served, key=len)
         say(f"kill -9 of one replica with its engines; rooms of each: {[len(rooms) for rooms in served]}")
         at = time.monotonic()
-        workers[served.index(struck)].kill()
+        workers[served.index(struck)].kill_all()
         await asyncio.sleep(AFTER_S)
         heard = {person.room: await person.heard() for person in people}
         return Killed(at, [len(rooms) for rooms in served], struck, heard, await stage.agent.counted())
