@@ -202,7 +202,7 @@ _CONTROL = (
         "s",
     ),
     Panel(
-        "API and health requests",
+        "API requests",
         {"{{route}} {{status}}": _rate("api_requests_total", "route, status") + " > 0"},
         "reqps",
     ),
@@ -221,6 +221,7 @@ _CONTROL = (
         },
         "cps",
     ),
+    Panel("Lifecycle webhooks posted", {"{{outcome}}": _rate("events_posted_total", "outcome") + " > 0"}, "cps"),
     Panel(
         "Reloads", {"{{result}}": "sum by (result) (increase(connector_config_reload_total{OURS}[$__rate_interval]))"}
     ),

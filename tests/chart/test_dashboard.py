@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 import yaml
 
+from connector.base.catalog import MEASURES
 from scripts.dashboard import ROWS, TARGET, rendered
 from tests.chart.helm import run
 from tests.chart.promql import selectors, wrong
@@ -23,6 +24,11 @@ def test_the_product_has_what_a_panel_asks_for(query: str) -> None:
     """Each metric, label and label value stands in the product's catalogue, and only the chosen pods are asked."""
     assert wrong(query) == []
     assert query.count('namespace=~"$namespace",pod=~"$pod"') == len(list(selectors(query)))
+
+
+def test_every_metric_of_the_product_is_shown() -> None:
+    """Nothing that the product counts is left out."""
+    assert {selector.name for query in QUERIES for selector in selectors(query)} == set(MEASURES)
 
 
 def test_promtool_parses_every_query(tmp_path: Any) -> None:

@@ -45,6 +45,8 @@ async def watched(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tup
             finally:
                 await scene.close()
             await worker.ended()
+            async with aiohttp.ClientSession() as client, client.get(f"http://{listen}/v1/rooms") as answer:
+                assert answer.status == 401
             await until(
                 lambda: prometheus.query("sum(connector_sessions_ended_total) == 1"), lambda: "no scrape after the call"
             )
