@@ -29,6 +29,7 @@ from connector.base.redact import redact
 from connector.millis import seams
 from connector.millis.options import AgentFigures, IceServer
 from connector.millis.sdp import CheckedAnswer, prepare_offer
+from connector.millis.shortcut import DirectReceiver, DirectSender
 from connector.millis.track import PacketTrack
 
 CLOSE_SECONDS = 4.0
@@ -38,6 +39,7 @@ _SETTLE_STEP_SECONDS = 0.01
 _GATHER_MARGIN_SECONDS = 0.5
 _CODECS = ("audio/opus", "audio/PCMU", "audio/PCMA")
 _CLOCK_HZ = {AudioCodec.OPUS: 48_000, AudioCodec.PCMU: 8_000, AudioCodec.PCMA: 8_000}
+_RTP_HEADER = 12
 _RTP_FIRST_BYTES = range(128, 192)  # RFC 7983 section 7
 _RTCP_SECOND_BYTES = range(192, 224)  # RFC 5761 section 4
 
@@ -87,6 +89,8 @@ class AgentPeer:
         self._connection: RTCPeerConnection | None = None
         self._transceiver: RTCRtpTransceiver | None = None
         self._track = PacketTrack()
+        self._sender: DirectSender | None = None
+        self._receiver: DirectReceiver | None = None
         self._gathering: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
         self._answered = False
@@ -113,6 +117,7 @@ class AgentPeer:
         self._transceiver = connection.addTransceiver(self._track, direction="sendrecv")
         self._transceiver.setCodecPreferences(_preferred_codecs())
         seams.tap_packets(self._transceiver.receiver, self._packet)
+        self._receiver = DirectReceiver(self._transceiver, self._packet)
         seams.choose_addresses(self._dtls, private_host=self._private_host)
         self._dtls.on("statechange", self._update)
         self._dtls.transport.on("statechange", self._note_ice)
@@ -138,18 +143,28 @@ class AgentPeer:
         self._answered = True
 
     def send(self, payload: bytes, timestamp: int) -> None:
-        """Queue one RTP payload; see `PacketTrack.push`. Never blocks or raises."""
-        self._track.push(payload, timestamp)
+        """Send one RTP payload at once, or drop it; never blocks or raises.
+
+        Args:
+            payload: Without one nothing is sent: the far side's decoder might take it as its end.
+            timestamp: In units of 1/48000 s whatever the codec, never going back.
+        """
+        if not payload:
+            self._figures.send_refused += 1
+        elif self._sender is None:
+            self._figures.send_early += 1
+        else:
+            self._sender.send(payload, timestamp)
 
     @property
     def stuck(self) -> bool:
-        """Whether packets for the agent pile up: the library's sender has ended or hangs."""
-        return self._track.full
+        """Whether the transport takes no packets for the agent."""
+        return self._sender is not None and self._sender.refusing
 
     @property
     def taken(self) -> int:
-        """Packets that the library's sender has taken so far."""
-        return self._track.taken
+        """Packets that the transport has taken so far."""
+        return 0 if self._sender is None else self._sender.sent
 
     @property
     def over(self) -> bool:
@@ -158,9 +173,10 @@ class AgentPeer:
 
     def figures(self) -> AgentFigures:
         """The counters as they stand, the library's own as `read_reports` saw them last; a new object each time."""
-        figures, track = self._figures, self._track
-        figures.packets_sent, figures.bytes_sent = track.taken, track.taken_bytes
-        figures.send_dropped, figures.send_early, figures.send_refused = track.dropped, track.early, track.refused
+        figures, sender = self._figures, self._sender
+        if sender is not None:
+            figures.packets_sent, figures.bytes_sent = sender.sent, sender.sent_bytes
+            figures.send_dropped = sender.dropped
         figures.unroutable = max(0, self._rtp_datagrams - figures.packets_received)
         return figures.copy()
 
@@ -238,11 +254,14 @@ class AgentPeer:
             if figures.sink_errors == 1:
                 _log.exception("millis_packet_sink_failed", error=redact(error))
 
-    def _datagram(self, data: bytes) -> None:
+    def _datagram(self, data: bytes) -> bool:
+        """Count a datagram; True when it was audio and is dealt with."""
         self._figures.datagrams += 1
-        if len(data) > 1 and data[0] in _RTP_FIRST_BYTES and data[1] not in _RTCP_SECOND_BYTES:
-            self._rtp_datagrams += 1
         self._on_datagram()
+        if len(data) < _RTP_HEADER or data[0] not in _RTP_FIRST_BYTES or data[1] in _RTCP_SECOND_BYTES:
+            return False
+        self._rtp_datagrams += 1
+        return self._receiver is not None and self._receiver.take(data)
 
     def _note_ice(self) -> None:
         state, figures = self._dtls.transport.state, self._figures
@@ -266,7 +285,8 @@ class AgentPeer:
             self.state = state
             if state is PeerState.CONNECTED:
                 self._rtp_datagrams = self._figures.packets_received
-                self._track.open()
+                assert self._transceiver is not None
+                self._sender = DirectSender(self._transceiver)
             self.changed.set()
 
     def _state(self) -> PeerState:

@@ -5,6 +5,8 @@ import functools
 from itertools import pairwise
 
 import pytest
+from aiortc.rtp import RtpPacket
+from aiortc.stats import RTCInboundRtpStreamStats, RTCRemoteOutboundRtpStreamStats
 
 from connector.audio.frames import MediaPacket
 from connector.base.legs import AudioCodec
@@ -107,6 +109,40 @@ async def test_the_agents_reports_are_read(monkeypatch: pytest.MonkeyPatch) -> N
     assert figures.rtt_ms is not None
     assert figures.rtt_ms < 1000
     assert figures.lost_towards_agent == 0
+
+
+async def test_audio_passes_the_librarys_tasks_by() -> None:
+    """Only the first packet of a source takes the library's way in, none its way out; its statistics see them all."""
+    async with calling(Answerer()) as call:
+        await call.set_up()
+        transceiver = call.leg._peer._transceiver
+        assert transceiver is not None
+        stock, seen = transceiver.receiver._handle_rtp_packet, list[int]()
+
+        async def handle(packet: RtpPacket, arrival_time_ms: int) -> None:
+            seen.append(packet.sequence_number)
+            await stock(packet, arrival_time_ms)
+
+        transceiver.receiver._handle_rtp_packet = handle  # type: ignore[method-assign]
+        await call.far.send(0)
+        await until(lambda: call.packets)
+        for number in range(1, 20):
+            await call.far.send(number)
+            call.leg.send(b"audio", 960 * number)
+        await until(lambda: len(call.packets) == 20 and heard(call, 19))
+        received = await transceiver.receiver.getStats()
+        assert seen == [0]
+        assert {s.packetsReceived for s in received.values() if isinstance(s, RTCInboundRtpStreamStats)} == {20}
+        assert await sender_reported(call) == (19, 19 * len(b"audio"))
+
+
+async def sender_reported(call: Call) -> tuple[int, int]:
+    """Packets and bytes that the leg's RTCP sender report claims; one comes within 1.5 s."""
+    while True:
+        for stats in (await call.far.transceiver.receiver.getStats()).values():
+            if isinstance(stats, RTCRemoteOutboundRtpStreamStats) and stats.packetsSent:
+                return stats.packetsSent, stats.bytesSent
+        await asyncio.sleep(0.02)
 
 
 async def test_a_packet_of_padding_only_does_no_harm() -> None:
