@@ -7,6 +7,7 @@
 | frame tap | half of the cost of hearing is the SDK's queues and tasks | `rtc.AudioStream` |
 | stream without a queue | the tap needs a stream that nobody reads | `rtc.AudioStream` |
 | publishing without await | an await per frame costs a queue and a task switch | `AudioSource.capture_frame` |
+| thread states kept | a callback makes and frees a Python thread state, with two system calls: a third of its cost | dearer |
 | runtime kept | each time the last room goes, five native threads may be left over | they pile up |
 
 `install()` is called before the first use of the SDK and may be called again; `check_seams()` says what does not fit
@@ -40,10 +41,27 @@ _LOOPS, _LOOP_S = 50, 0.02
 _CONNECT_S = 5.0
 
 
+_known_threads: set[int] = set()
+_MOST_THREADS = 64
+
+
+def _keep_thread_state() -> None:
+    """Let the calling native thread keep the Python state that was made for this call.
+
+    Each native call into Python makes one and frees it at the end, unless the thread holds one already
+    (`PyGILState_Ensure` counts). The library has a worker per core, which live as long as the process.
+    """
+    thread = threading.get_ident()
+    if thread not in _known_threads and len(_known_threads) < _MOST_THREADS:
+        _known_threads.add(thread)
+        ctypes.pythonapi.PyGILState_Ensure()
+
+
 class _Queue(FfiQueue[ffi_pb2.FfiEvent]):
     """The SDK's event fan-out, less what the switchboard takes."""
 
     def put(self, item: ffi_pb2.FfiEvent) -> None:
+        _keep_thread_state()
         which = item.WhichOneof("message")
         if which == "audio_stream_event":
             if switchboard.take(item.audio_stream_event):
