@@ -7,8 +7,8 @@ opens with the very frame that holds the sound, and closes only after 300 ms wit
 
 import numpy as np
 
-from connector.audio.frames import RATE_HZ, Samples
-from connector.audio.levels import FLOOR_DBFS, WINDOW_SAMPLES, dbfs, window_levels
+from connector.audio.frames import RATE_HZ, Samples, peak
+from connector.audio.levels import FLOOR_DBFS, WINDOW_SAMPLES, tick_levels
 
 SILENCE_S = 0.3
 """Silence after which the gate closes (design): longer than the closures and short pauses inside speech."""
@@ -21,6 +21,9 @@ HIGHEST_DBFS = -48.0
 ABOVE_NOISE_DB = 10.0
 """Steady noise reads within 4 dB of its mean in windows of 10 ms; what stands this far above it is something else."""
 
+_LOWEST_FLOOR_DBFS = LOWEST_DBFS - ABOVE_NOISE_DB
+_STILL = 7
+"""A window whose peak is no higher cannot reach the lowest noise floor, -70 dBFS."""
 _RISE_DB_PER_WINDOW = 0.12
 """The noise floor rises by 12 dB a second: comfort noise at -50 dBFS is known as such after about a second."""
 
@@ -44,7 +47,7 @@ class ReplyGate:
         self.held_samples = 0
         self.openings = 0
         self.levels: list[float] = []
-        self._floor = LOWEST_DBFS - ABOVE_NOISE_DB
+        self._floor = _LOWEST_FLOOR_DBFS
         self._last_sound = float("-inf")
 
     @property
@@ -79,18 +82,16 @@ class ReplyGate:
 
     def _hears(self, samples: Samples) -> bool:
         """Whether any window holds sound. The last one may be shorter; a loud onset in it must not wait."""
-        if not samples.any():
-            self._floor = LOWEST_DBFS - ABOVE_NOISE_DB
-            self.levels = [FLOOR_DBFS] * (len(samples) // WINDOW_SAMPLES)
+        whole = len(samples) // WINDOW_SAMPLES
+        if not len(samples) or peak(samples) <= _STILL:
+            self._floor = _LOWEST_FLOOR_DBFS if len(samples) else self._floor
+            self.levels = [FLOOR_DBFS] * whole
             return False
-        levels: list[float] = window_levels(samples).tolist()
-        self.levels = levels
-        rest = len(samples) % WINDOW_SAMPLES
-        if rest:
-            levels = [*levels, dbfs(samples[-rest:])]
+        levels = tick_levels(samples)
+        self.levels = levels[:whole]
         threshold = self.threshold_dbfs
         for level in levels:
-            self._floor = min(max(level, LOWEST_DBFS - ABOVE_NOISE_DB), self._floor + _RISE_DB_PER_WINDOW)
+            self._floor = min(max(level, _LOWEST_FLOOR_DBFS), self._floor + _RISE_DB_PER_WINDOW)
         return any(level > threshold for level in levels)
 
 

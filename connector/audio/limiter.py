@@ -9,7 +9,7 @@ slowly. While nothing reaches the ceiling the gain is exactly one and the sample
 import numpy as np
 from numpy.typing import NDArray
 
-from connector.audio.frames import TICK_SAMPLES, Samples
+from connector.audio.frames import TICK_SAMPLES, Samples, peak
 
 CEILING = 29_204
 """-1 dBFS: what stays below passes untouched, and nothing goes out above it."""
@@ -58,8 +58,8 @@ class Limiter:
         Returns:
             960 samples int16, new, none above `CEILING`. Exactly `wide` (rounded) while `resting` and below it.
         """
-        peak = max(float(wide.max()), -float(wide.min()))
-        need = CEILING / peak if peak > CEILING else 1.0
+        highest = peak(wide)
+        need = CEILING / highest if highest > CEILING else 1.0
         if need == 1.0 and self.resting:
             self._remember(1.0)
             return np.rint(wide).astype(np.int16)

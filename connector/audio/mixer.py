@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from connector.audio.frames import RATE_HZ, TAP_SAMPLES, TICK_SAMPLES, TICK_SECONDS, FrameSink, Samples
+from connector.audio.frames import RATE_HZ, TAP_SAMPLES, TICK_SAMPLES, TICK_SECONDS, FrameSink, Samples, peak
 from connector.audio.levels import LevelMeter, gain_from_db
 from connector.audio.limiter import CEILING, Limiter
 from connector.audio.ring import RingFigures, TrackRing
@@ -111,7 +111,6 @@ class RoomMixer:
         self._inputs: dict[str, _Input] = {}
         self._leaving: list[_Input] = []
         self._limiter = Limiter()
-        self._wide: NDArray[np.float32] = np.zeros(TICK_SAMPLES, dtype=np.float32)
         self._phase: float | None = None
         self._figures = MixerFigures()
         self._closed = RingFigures()
@@ -246,17 +245,11 @@ class RoomMixer:
 
     def _mix(self, heard: list[tuple[_Input, Samples]]) -> Samples:
         first, samples = heard[0]
-        if (
-            len(heard) == 1
-            and self._limiter.resting
-            and first.gain == first.target == 1.0
-            and _peak(samples) <= CEILING
-        ):
+        if len(heard) == 1 and self._limiter.resting and first.gain == first.target == 1.0 and peak(samples) <= CEILING:
             return samples
-        wide = self._wide
-        wide[:] = 0.0
-        for entry, samples in heard:
-            wide += samples if entry.gain == entry.target == 1.0 else _amplified(entry, samples)
+        wide = _amplified(first, samples)
+        for entry, more in heard[1:]:
+            wide += more if entry.gain == entry.target == 1.0 else _amplified(entry, more)
         return self._limiter.process(wide)
 
     def _find_phase(self, now: float) -> float | None:
@@ -285,15 +278,12 @@ def _amplified(entry: _Input, samples: Samples) -> NDArray[np.float32]:
     """The samples with the input's gain; a new gain is reached over this tick, so that the change does not click."""
     wide = samples.astype(np.float32)
     if entry.gain == entry.target:
-        wide *= np.float32(entry.gain)
+        if entry.gain != 1.0:
+            wide *= np.float32(entry.gain)
     else:
         wide *= np.float32(entry.gain) + np.float32(entry.target - entry.gain) * _UP
         entry.gain = entry.target
     return wide
-
-
-def _peak(samples: Samples) -> int:
-    return max(int(samples.max()), -int(samples.min()))
 
 
 def _add(total: RingFigures, more: RingFigures) -> None:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from connector.audio import stretch
 from connector.audio.arrivals import Arrivals
-from connector.audio.frames import RATE_HZ, SAMPLES_PER_MS, TICK_SAMPLES, TICK_SECONDS, Samples
+from connector.audio.frames import RATE_HZ, SAMPLES_PER_MS, TICK_SAMPLES, TICK_SECONDS, Samples, peak
 
 CAPACITY = 400 * SAMPLES_PER_MS
 """Samples kept: the longest prefill, the cap and a stall of the reader (60 + 20 + 30 + 200 ms), with room to spare."""
@@ -314,6 +314,6 @@ class TrackRing:
         if begin < 0 or begin + length > written or written - begin > CAPACITY // 2:
             return
         between = self._window(begin, length)
-        if max(int(between.max()), -int(between.min())) < _QUIET:
+        if peak(between) < _QUIET:
             self._skip(distance)
             self._figures.jumps += 1

@@ -8,7 +8,7 @@ encoded: switched at once, the next onset would be off by -8 dB in its first 20 
 from dataclasses import dataclass
 
 from connector.audio.codecs import make_encoder
-from connector.audio.frames import TICK_SAMPLES, Samples
+from connector.audio.frames import TICK_SAMPLES, Samples, is_silent
 from connector.base.legs import AudioCodec
 
 SILENT_FRAMES = 5
@@ -50,7 +50,7 @@ class SendPath:
         """
         timestamp = self._timestamp
         self._timestamp += TICK_SAMPLES
-        if samples.any():
+        if not is_silent(samples):
             self._silent_frames = 0
             return OutgoingPacket(self._encoder.encode(samples), timestamp, silent=False)
         if self._silent_frames < SILENT_FRAMES:

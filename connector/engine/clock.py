@@ -15,6 +15,7 @@ from connector.base.redact import redact
 
 _EARLY_S = 0.0005
 """What is due within half a millisecond is done in this wake-up; the loop's own resolution is 1 ms."""
+_TOGETHER_S = 0.003
 _RETRY_S = 0.02
 
 
@@ -56,7 +57,8 @@ class EngineClock:
         self._cancel()
         if self._due:
             loop = asyncio.get_running_loop()
-            at = min(due for _, _, due in self._due.values())
+            first = min(due for _, _, due in self._due.values())
+            at = max(due for _, _, due in self._due.values() if due <= first + _TOGETHER_S)
             self._timer = loop.call_later(max(0.0, at - time.monotonic()), self._wake, context=self._own_context)
 
     def _cancel(self) -> None:

@@ -7,7 +7,7 @@
 | frame tap | half of the cost of hearing is the SDK's queues and tasks | `rtc.AudioStream` |
 | stream without a queue | the tap needs a stream that nobody reads | `rtc.AudioStream` |
 | publishing without await | an await per frame costs a queue and a task switch | `AudioSource.capture_frame` |
-| thread states kept | a callback makes and frees a Python thread state, with two system calls: a third of its cost | dearer |
+| thread states kept | each callback makes and frees a Python thread state: a third of its cost | stock, dearer |
 | runtime kept | each time the last room goes, five native threads may be left over | they pile up |
 
 `install()` is called before the first use of the SDK and may be called again; `check_seams()` says what does not fit
