@@ -1,7 +1,8 @@
 """The engine's clock: one timer for the 20 ms ticks of every session.
 
-Each session says when it wants to be called next; the clock sleeps until the earliest of them. One timer instead of
-one task per session keeps the event loop's bookkeeping out of the tick.
+Each session says when it wants to be called next; the clock sleeps until the earliest of them, and the few
+milliseconds longer that bring others in. One timer instead of one task per session keeps the event loop's bookkeeping
+out of the tick.
 """
 
 import asyncio
@@ -16,6 +17,8 @@ from connector.base.redact import redact
 _EARLY_S = 0.0005
 """What is due within half a millisecond is done in this wake-up; the loop's own resolution is 1 ms."""
 _TOGETHER_S = 0.003
+"""Sessions that are due this soon after the first one are waited for: one wake-up for all, with the caches still warm.
+The frames of all rooms come together every 10 ms, so their ticks mostly do."""
 _RETRY_S = 0.02
 
 

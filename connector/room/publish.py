@@ -24,8 +24,8 @@ _log = structlog.get_logger()
 TRACK_NAME = "agent-voice"
 BITRATE = 76_000
 """Bits per second of the reply. From here on libopus codes a voice by CELT alone (its thresholds for mono VoIP: 71 to
-75 kbit/s), which takes 6 ms of CPU per second of speech, not 15 as the hybrid below it, and sounds better. Where the way
-to the SFU loses packets it goes over to SILK with FEC by itself."""
+75 kbit/s), which takes 6 ms of CPU per second of speech, not 15 as the hybrid mode below it, and sounds better. When
+the way to the SFU loses packets the encoder goes over to SILK with FEC by itself."""
 _PUBLISH_S = 12.0
 """The SDK itself gives up after 10 s."""
 _UNPUBLISH_S = 5.0

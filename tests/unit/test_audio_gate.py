@@ -91,6 +91,15 @@ def test_comfort_noise_does_not_keep_it_open(level: float) -> None:
     assert not gate.speaking
 
 
+def test_ticks_between_the_packets_do_not_forget_the_noise() -> None:
+    """A tick on which nothing came says nothing about the noise: comfort noise still closes the gate."""
+    gate = ReplyGate()
+    passed(gate, [tone(-20)] * 10)
+    ticks = [tick for seed in range(200) for tick in (noise(-55, seed), NOTHING)]
+    after = passed(gate, ticks, start=0.2)
+    assert not any(after[240:])
+
+
 @pytest.mark.parametrize("level", [-45.0, -40.0, -20.0])
 def test_speech_over_comfort_noise_opens_at_once(level: float) -> None:
     """Even after seconds of comfort noise, the first frame of a voice passes."""

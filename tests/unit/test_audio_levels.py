@@ -12,6 +12,7 @@ from connector.audio.levels import (
     audible_gaps,
     dbfs,
     gain_from_db,
+    tick_levels,
     window_levels,
 )
 
@@ -39,6 +40,16 @@ def test_a_sine_reads_the_level_of_its_peaks(level: float) -> None:
     """RMS is taken against a full-scale sine."""
     assert dbfs(tone(level, 100)) == pytest.approx(level, abs=0.1)
     assert window_levels(tone(level, 100)) == pytest.approx(np.full(10, level), abs=0.1)
+
+
+@given(st.integers(0, 50), st.floats(-90, 0))
+def test_the_quick_levels_are_the_same(ms: int, level: float) -> None:
+    """Window by window what `window_levels` says; what is left over is a window of its own."""
+    sound = noise(level, ms + 0.5)
+    levels = tick_levels(sound)
+    assert levels[: len(sound) // 480] == pytest.approx(window_levels(sound).tolist(), abs=0.01)
+    rest = len(sound) % 480
+    assert levels[len(sound) // 480 :] == ([pytest.approx(dbfs(sound[-rest:]), abs=0.01)] if rest else [])
 
 
 def test_silence_reads_the_floor() -> None:

@@ -2,6 +2,8 @@ import ctypes
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from connector.audio import opus
 from connector.audio.coding import PayloadError
@@ -193,3 +195,71 @@ def test_a_setting_that_the_library_refuses_is_an_error() -> None:
     """A complexity that does not exist is reported with the control that was refused."""
     with pytest.raises(UnavailableError, match="opus_encoder_ctl 4010"):
         OpusEncoder(complexity=11)
+
+
+@given(st.binary(min_size=1, max_size=4))
+def test_the_length_is_what_the_library_says(payload: bytes) -> None:
+    """Any first bytes of a packet mean the same length, or the same lack of one, to us and to libopus."""
+    length = opus.load().opus_packet_get_nb_samples
+    length.argtypes = [ctypes.c_char_p, ctypes.c_int32, ctypes.c_int32]
+    assert packet_samples(payload) == max(0, length(payload, len(payload), RATE_HZ))
+    assert frame_samples(payload) == opus.load().opus_packet_get_samples_per_frame(payload, RATE_HZ)
+
+
+def still_packet() -> bytes:
+    """What an agent sends while it listens: the same packet again and again."""
+    encoder = OpusEncoder(complexity=5)
+    return [encoder.encode(np.zeros(TICK_SAMPLES, dtype=np.int16)) for _ in range(50)][-1]
+
+
+class CountingDecoder(OpusDecoder):
+    """Counts what reaches the library.
+
+    Attributes:
+        runs: How often.
+    """
+
+    runs = 0
+
+    def _run(self, payload: bytes | None, samples: int, *, fec: int) -> Samples:
+        self.runs += 1
+        return super()._run(payload, samples, fec=fec)
+
+
+def test_an_unchanging_silence_is_not_decoded() -> None:
+    """After a moment the packets of a listening agent cost nothing, are silent, and as long as they say."""
+    decoder, still = CountingDecoder(), still_packet()
+    heard = [decoder.decode(still) for _ in range(100)]
+    assert decoder.runs < 20
+    assert {len(samples) for samples in heard} == {TICK_SAMPLES}
+    assert np.abs(np.concatenate(heard[1:])).max() <= 1
+
+
+def test_what_follows_an_unchanging_silence_is_as_if_all_had_been_decoded() -> None:
+    """The next words are the same as from a decoder that was given every packet."""
+    words, still = encoded(0.4), still_packet()
+    decoder, reference = CountingDecoder(), OpusDecoder()
+    sent = [*words, *[still] * 200, *words]
+    found = np.concatenate([decoder.decode(payload) for payload in sent])
+    wanted = np.concatenate([reference._run(payload, 5760, fec=0) for payload in sent])
+    assert decoder.runs < len(words) * 2 + 30
+    assert np.array_equal(found, wanted)
+
+
+def test_a_steady_sound_is_decoded_although_its_packets_are_the_same() -> None:
+    """Only silence is known beforehand: anything louder is decoded, however often its bytes come."""
+    decoder, loud = CountingDecoder(), encoded(0.4)[10]
+    for _ in range(30):
+        decoder.decode(loud)
+    assert decoder.runs == 30
+
+
+def test_a_loss_in_an_unchanging_silence_is_concealed_and_decoding_begins_again() -> None:
+    """After a concealment the decoder's state is another one, so packets are decoded until they are known again."""
+    decoder, still = CountingDecoder(), still_packet()
+    for _ in range(30):
+        decoder.decode(still)
+    before = decoder.runs
+    decoder.conceal(TICK_SAMPLES)
+    decoder.decode(still)
+    assert decoder.runs == before + 2

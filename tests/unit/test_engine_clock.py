@@ -112,3 +112,32 @@ async def test_a_tick_runs_in_the_context_of_its_session() -> None:
         remove()
     assert seen == {"a": "a", "broken": "broken", "b": "b"}
     assert {line["session"] for line in lines if line["event"] == "tick_failed"} == {"broken"}
+
+
+async def test_sessions_that_are_due_shortly_after_each_other_share_a_wake_up() -> None:
+    """Ticks 1 ms apart are run together at the time of the later one; one that is far away waits for its own."""
+    clock = EngineClock()
+    done = asyncio.Event()
+    start = clock.now() + 0.02
+    ran: dict[str, float] = {}
+
+    def session(name: str, at: float) -> Callable[[float], float]:
+        waiting = [at]
+
+        def run(now: float) -> float:
+            if waiting and now >= at - 0.0006:
+                waiting.clear()
+                ran[name] = now
+            if len(ran) == 3:
+                done.set()
+            return at if waiting else now + 60
+
+        return run
+
+    times = {"first": start, "near": start + 0.001, "far": start + 0.05}
+    removers = [clock.add(session(name, at)) for name, at in times.items()]
+    await asyncio.wait_for(done.wait(), 10)
+    for remove in removers:
+        remove()
+    assert ran["first"] >= times["near"] - 0.0006
+    assert ran["far"] >= times["far"] - 0.0006

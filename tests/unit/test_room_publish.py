@@ -9,9 +9,12 @@ import pytest_asyncio
 from livekit import rtc
 from livekit.rtc.participant import PublishTrackError, UnpublishTrackError
 
+from connector.audio.frames import TICK_SAMPLES
+from connector.audio.opus import OpusEncoder
 from connector.room import publish, seams
 from connector.room.figures import RoomFigures
-from connector.room.publish import ReplyTrack, may_speak
+from connector.room.publish import BITRATE, ReplyTrack, may_speak
+from tests.network import speech
 
 FRAMES = np.zeros(2 * 480, np.int16)
 
@@ -40,6 +43,7 @@ class FakeOwn:
 
     async def publish_track(self, _track: rtc.LocalTrack, options: rtc.TrackPublishOptions) -> FakePublication:
         assert options.source == rtc.TrackSource.SOURCE_MICROPHONE
+        assert options.audio_encoding.max_bitrate == BITRATE
         if self.refuses:
             raise PublishTrackError("track publication timed out")
         publication = FakePublication(f"TR_{len(self.published)}")
@@ -179,3 +183,12 @@ async def test_the_public_way_keeps_its_queue_short() -> None:
 def test_who_may_speak(sources: tuple[int, ...], *, can_publish: bool, speaks: bool) -> None:
     """The right to publish counts, and its limits to sources, if there are any."""
     assert may_speak(can_publish=can_publish, sources=sources) == speaks
+
+
+def test_the_replys_bitrate_is_where_a_voice_is_coded_by_celt_alone() -> None:
+    """As WebRTC sets the codec up (mono VoIP, complexity 9, FEC allowed), every packet of a voice says CELT."""
+    encoder = OpusEncoder(bitrate=BITRATE, complexity=9, packet_loss_percent=0)
+    configurations = {encoder.encode(frame)[0] >> 3 for frame in speech(3.0).reshape(-1, TICK_SAMPLES)}
+    assert configurations <= set(range(16, 32))
+    below = OpusEncoder(bitrate=32_000, complexity=9, packet_loss_percent=0)
+    assert {below.encode(frame)[0] >> 3 for frame in speech(1.0).reshape(-1, TICK_SAMPLES)} <= set(range(16))

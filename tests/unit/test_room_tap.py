@@ -1,6 +1,7 @@
 """Audio past the SDK's queues, in the real native library but without a server: what goes into a source comes out."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 
 import numpy as np
@@ -86,6 +87,24 @@ async def test_a_closed_stream_delivers_nothing_and_is_forgotten(loop: Loop) -> 
     await loop.send(tone(440, 0.05))
     assert len(loop.heard) == heard
     assert switchboard.figures.taps_open == before
+
+
+async def test_a_native_thread_keeps_its_python_state(loop: Loop) -> None:
+    """What a sink leaves with its thread is there in the thread's next call: no state is made and freed per frame."""
+    local, most = threading.local(), [0]
+
+    def count(_samples: Samples) -> None:
+        local.calls = getattr(local, "calls", 0) + 1
+        most[0] = max(most[0], local.calls)
+
+    stream = TapStream(loop.track, count)
+
+    def called_again() -> bool:
+        loop.line.send(np.zeros(TAP_SAMPLES, np.int16))
+        return most[0] >= 10
+
+    await until(called_again)
+    stream.close()
 
 
 async def test_a_sink_that_fails_is_counted_and_goes_on(loop: Loop) -> None:
