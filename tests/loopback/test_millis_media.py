@@ -10,6 +10,7 @@ from aiortc.stats import RTCInboundRtpStreamStats, RTCRemoteOutboundRtpStreamSta
 
 from connector.audio.frames import MediaPacket
 from connector.base.legs import AudioCodec
+from connector.millis.seams import LARGEST_DATAGRAM
 from tests.loopback.answerer import Answerer
 from tests.loopback.calls import Call, calling, until
 
@@ -143,6 +144,17 @@ async def sender_reported(call: Call) -> tuple[int, int]:
             if isinstance(stats, RTCRemoteOutboundRtpStreamStats) and stats.packetsSent:
                 return stats.packetsSent, stats.bytesSent
         await asyncio.sleep(0.02)
+
+
+async def test_datagrams_are_read_into_small_buffers() -> None:
+    """The sockets do not ask for 256 KiB for each packet, and the largest Opus frame still comes whole."""
+    async with calling(Answerer()) as call:
+        await call.set_up()
+        sockets = [p.transport for p in call.leg._peer._dtls.transport._connection._protocols]
+        assert {getattr(socket, "max_size", None) for socket in sockets} == {LARGEST_DATAGRAM}
+        await call.far.send(0, b"x" * 1_275)
+        await until(lambda: call.packets)
+    assert len(call.packets[0].payload) == 1_275
 
 
 async def test_a_packet_of_padding_only_does_no_harm() -> None:
