@@ -127,8 +127,9 @@ def main() -> int:
     """Read the command line, run, write; exit code 0 when every demand is met."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a few minutes; the figures are no evidence")
-    parser.add_argument("--part", nargs="+", choices=["cpu", "delay", "loss"], default=["cpu", "delay", "loss"])
-    parser.add_argument("--bridge", nargs="+", choices=list(KINDS), default=list(KINDS))
+    parts = ["cpu", "delay", "loss"]
+    parser.add_argument("--part", nargs="+", choices=parts, default=parts, help="only these; cpu alone takes 5 minutes")
+    parser.add_argument("--bridge", nargs="+", choices=list(KINDS), default=list(KINDS), help="only these, no verdicts")
     parser.add_argument("--keep", type=Path, help="keep logs and recordings in this folder")
     parser.add_argument(
         "--write", action="store_true", help=f"write {PAGE.relative_to(ROOT)} and {RESULTS.relative_to(ROOT)}"

@@ -14,10 +14,13 @@ from pathlib import Path
 from bench.bridges import Bridge
 from bench.processes import confined, until, usage
 from bench.stage import Agents, Stage
+from connector.audio.timeline import FILL_S
 
 PEOPLE = 2
 CONNECT_S = 90.0
 HEARD_PACKETS = 50
+QUIET_S = FILL_S + 2.0
+"""An agent counts as silent from here on: until then the product fills a pause between turns (`ReplyTimeline`)."""
 
 MakeBridge = Callable[[Stage, list[str], str, Path, Sequence[int]], Bridge]
 
@@ -110,6 +113,6 @@ async def load(stage: Stage, make: MakeBridge, name: str, rooms: int, seconds: f
                 await asyncio.sleep(settle_s)
                 talking = await watch(agents, bridge, rooms, seconds)
                 await agents.mode("silence")
-                await asyncio.sleep(settle_s / 2)
+                await asyncio.sleep(QUIET_S)
                 silent = await watch(agents, bridge, rooms, seconds)
             return Load(talking, silent, bridge.figures())
