@@ -280,6 +280,14 @@ def test_a_failed_reload_keeps_the_time_and_the_hash_of_the_good_one(metrics: Me
     assert [s.labels for s in samples(metrics) if s.name == "connector_config_info"] == [{"hash": "better"}]
 
 
+def test_what_was_read_at_the_start_is_shown_and_is_no_reload(metrics: Metrics, time: Time) -> None:
+    """Hash and time of the configuration are there before anything is reloaded."""
+    metrics.configured("first")
+    assert [s.labels for s in samples(metrics) if s.name == "connector_config_info"] == [{"hash": "first"}]
+    assert value(metrics, "config_last_reload_success_timestamp_seconds") == time.wall()
+    assert value(metrics, "config_reload_total", result="ok") == 0
+
+
 def test_gauges_say_what_holds_now(metrics: Metrics) -> None:
     """Capacity, circuits and held rooms follow what control says last."""
     busy(metrics)
