@@ -98,9 +98,10 @@ class Connection(web.RequestHandler):
         known: Whether a request on it has shown a good signature.
     """
 
-    def __init__(self, server: web.Server, admission: Admission, **options: Any) -> None:
+    def __init__(self, server: "GuardedServer", admission: Admission, **options: Any) -> None:
         super().__init__(server, **options)
         self.known = False
+        self._server = server
         self._admission = admission
         self._idle = self._working = False
         self._came = 0
@@ -109,7 +110,7 @@ class Connection(web.RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Enter, or be turned away."""
         super().connection_made(transport)
-        if not self._admission.enter(self):
+        if self._server.stopping or not self._admission.enter(self):
             self.drop()
             return
         self._within(HEAD_S)
@@ -176,6 +177,9 @@ class Connection(web.RequestHandler):
 class GuardedServer(web.Server):
     """aiohttp's server with guarded connections.
 
+    Attributes:
+        stopping: It takes no new connections; aiohttp would not see again one that was accepted at the last moment.
+
     Args:
         handler: Answers a request; `RefusedError` is its business.
         admission: Bounds the connections.
@@ -185,6 +189,7 @@ class GuardedServer(web.Server):
         self, handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]], admission: Admission
     ) -> None:
         super().__init__(self._handle)
+        self.stopping = False
         self._answer = handler
         self._admission = admission
         self._at_work = 0
@@ -208,6 +213,7 @@ class GuardedServer(web.Server):
 
     async def finish(self, within_s: float) -> None:
         """Wait until no request is at work; aiohttp itself stops receiving bodies as soon as it is shut down."""
+        self.stopping = True
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within_s):
                 await self._calm.wait()

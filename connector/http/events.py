@@ -30,7 +30,7 @@ EVENT_NAMES = frozenset(
 )
 """The events of livekit-server 1.13.5."""
 _LOOKS = frozenset({"room_started", "participant_joined", "track_published"})
-_LEAVES = frozenset({"participant_left", "room_finished"})
+_LEAVES = frozenset({"participant_left", "participant_connection_aborted", "room_finished"})
 _NO_PEOPLE = frozenset({"AGENT", "EGRESS", "INGRESS", "BRIDGE"})
 """Their coming changes nothing; our own participant is of kind AGENT."""
 
@@ -120,5 +120,5 @@ def wish_of(event: WebhookEvent) -> Wish:
     if event.event in _LOOKS and participant.kind not in _NO_PEOPLE:
         return Look(event.room.name)
     if event.event in _LEAVES:
-        return Left(event.room.name, participant.identity if event.event == "participant_left" else "")
+        return Left(event.room.name, "" if event.event == "room_finished" else participant.identity)
     return None

@@ -1,5 +1,6 @@
 """Both servers, from start to stop: the public port for LiveKit and callers, the private one for probes."""
 
+import asyncio
 import contextlib
 import errno
 import socket
@@ -28,6 +29,8 @@ _FINISH_S = 2.0
 """How long requests that are at work may go on when the servers stop."""
 _CLOSE_S = 0.2
 """How long those that were cut off by that have to end."""
+_ACCEPT_TURNS = 4
+"""Turns of the event loop from an accept to its connection: asyncio loses one when it is closed in between."""
 _BACKLOG = 512
 _MOST_PRIVATE = 50
 
@@ -103,24 +106,31 @@ class HttpServers:
         stack.callback(port.close)
         admission = Admission() if most is None else Admission(most)
         server = GuardedServer(port.handle, admission)
-        runner = web.ServerRunner(server, shutdown_timeout=_CLOSE_S)
-        await runner.setup()
-        stack.push_async_callback(runner.cleanup)
         host, number = split_address(address)
-        site = web.TCPSite(runner, host, number, backlog=_BACKLOG)
         try:
-            await site.start()
+            listener = await asyncio.get_running_loop().create_server(server, host, number, backlog=_BACKLOG)
         except OSError as error:
             raise _cannot_listen(setting, address, error) from None
-        stack.push_async_callback(server.finish, _FINISH_S)
-        stack.push_async_callback(site.stop)
+        stack.push_async_callback(_stop, listener, server)
         shown = f"[{host}]" if ":" in host else host
-        return f"{shown}:{runner.addresses[0][1]}"
+        return f"{shown}:{listener.sockets[0].getsockname()[1]}"
 
     async def _answer_public(self, route: RouteName, room: str, request: web.BaseRequest) -> web.Response:
         if route is RouteName.WEBHOOK:
             return await self._webhooks.answer(request)
         return await self._api.answer(route, room, request)
+
+
+async def _stop(listener: asyncio.Server, server: GuardedServer) -> None:
+    loop = asyncio.get_running_loop()
+    for listening in listener.sockets:
+        loop.remove_reader(listening.fileno())
+    for _ in range(_ACCEPT_TURNS):
+        await asyncio.sleep(0)
+    listener.close()
+    await server.finish(_FINISH_S)
+    server.pre_shutdown()
+    await server.shutdown(_CLOSE_S)
 
 
 def _api_only(observer: HttpObserver) -> Callable[[str, int], None]:

@@ -39,10 +39,11 @@ def test_people_and_unknown_kinds_are_looked_at(kind: object) -> None:
 def test_somebody_left() -> None:
     """A leave names who; the end of a room names nobody."""
     assert wish(event("participant_left")) == Left("lobby", "ann")
+    assert wish(event("participant_connection_aborted")) == Left("lobby", "ann")
     assert wish(event("room_finished")) == Left("lobby")
 
 
-@pytest.mark.parametrize("name", ["track_unpublished", "egress_started", "participant_connection_aborted", "new_one"])
+@pytest.mark.parametrize("name", ["track_unpublished", "egress_started", "new_one"])
 def test_other_events_ask_for_nothing(name: str) -> None:
     """The rest is read and left alone, with or without a room."""
     assert wish(event(name)) is None

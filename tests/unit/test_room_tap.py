@@ -36,7 +36,7 @@ class Loop:
         """Send frames, a little apart, so that each is read before its buffer is used again."""
         for frame in frames.reshape(-1, TAP_SAMPLES):
             assert self.line.send(frame)
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(0.004)
 
     async def warm(self) -> None:
         """Wait until the track delivers to its sink."""
