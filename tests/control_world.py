@@ -75,18 +75,21 @@ class FakeHosts:
     """Engines that take what they are given, up to a number, and never do anything with it by themselves."""
 
     capacity: int = 10
+    late: bool = False
     orders: list[StartSession] = field(default_factory=list)
     updates: list[UpdateSession] = field(default_factory=list)
     asked_to_end: list[tuple[str, EndReason]] = field(default_factory=list)
     live: dict[str, StartSession] = field(default_factory=dict)
 
-    def room_for_one(self) -> int | Refusal:
+    def room_for_one(self, *, rescue: bool = False) -> int | Refusal:
         if self.capacity == 0:
             return Refusal.NO_ENGINE
+        if self.late and not rescue:
+            return Refusal.LATE
         return Refusal.MAX_SESSIONS if len(self.live) >= self.capacity else 0
 
-    def start_session(self, start: StartSession) -> int | Refusal:
-        found = self.room_for_one()
+    def start_session(self, start: StartSession, *, rescue: bool = False) -> int | Refusal:
+        found = self.room_for_one(rescue=rescue)
         if not isinstance(found, Refusal):
             self.orders.append(start)
             self.live[start.session_id] = start

@@ -171,17 +171,17 @@ class Engines:
             raise RuntimeError("listen() comes first")
         return self._wired
 
-    def room_for_one(self) -> int | Refusal:
-        """The engine that would take the next session, or why none would."""
-        return place([engine.load for engine in self._engines.values()], self._limits)
+    def room_for_one(self, *, rescue: bool = False) -> int | Refusal:
+        """The engine that would take the next session, or why none would; `rescue` as for `place`."""
+        return place([engine.load for engine in self._engines.values()], self._limits, rescue=rescue)
 
-    def start_session(self, start: StartSession) -> int | Refusal:
+    def start_session(self, start: StartSession, *, rescue: bool = False) -> int | Refusal:
         """Place a session on the least loaded engine.
 
         Returns:
             The engine's index, or why none takes it.
         """
-        index = self.room_for_one()
+        index = self.room_for_one(rescue=rescue)
         if isinstance(index, Refusal):
             return index
         engine = self._engines[index]

@@ -160,7 +160,13 @@ class Life:
                 return verdict.why
         if self.key.closed_until(self._now()) is not None:
             return Why.CIRCUIT_OPEN
-        return Why.FULL if isinstance(self._engines.room_for_one(), Refusal) else None
+        refused = isinstance(self._engines.room_for_one(rescue=self._is_rescue(verdict)), Refusal)
+        return Why.FULL if refused else None
+
+    def _is_rescue(self, verdict: Verdict) -> bool:
+        """Whether the room was served until its engine or its worker died."""
+        last = self.history.ends.get(verdict.room)
+        return verdict.why is Why.SERVED_ELSEWHERE or (last is not None and last.reason is EndReason.ENGINE_LOST)
 
     async def _claimed(self, verdict: Verdict, room: RoomSeen, trigger: Trigger) -> Why:
         why = Why.SERVE
@@ -195,7 +201,7 @@ class Life:
             requested=request is not None,
             fenced=self._claims.shared,
         )
-        engine = self._engines.start_session(order)
+        engine = self._engines.start_session(order, rescue=self._is_rescue(verdict))
         if isinstance(engine, Refusal):
             self._log.warning("no_engine_takes_it", room=redact(room.name), why=engine.value)
             return Why.FULL

@@ -64,8 +64,14 @@ class Limits:
         return BASE_MB + SESSION_MB * self.max_sessions
 
 
-def place(loads: Sequence[EngineLoad], limits: Limits) -> int | Refusal:
+def place(loads: Sequence[EngineLoad], limits: Limits, *, rescue: bool = False) -> int | Refusal:
     """The engine for one more session: the least loaded of those that it would not harm.
+
+    Args:
+        loads: The engines.
+        limits: What bounds them.
+        rescue: The session takes the place of one whose engine or worker died. The machine carried that one too, and
+            the start of a new engine makes its neighbours late just then: an engine that is late is better than none.
 
     Returns:
         The engine's index, or why there is none.
@@ -81,9 +87,10 @@ def place(loads: Sequence[EngineLoad], limits: Limits) -> int | Refusal:
     fitting = [load for load in fitting if load.memory_mb <= limits.leaks_at_mb]
     if not fitting:
         return Refusal.MEMORY
-    fitting = [load for load in fitting if load.late_share <= LATE_SHARE]
-    if not fitting:
+    on_time = [load for load in fitting if load.late_share <= LATE_SHARE]
+    if not on_time and not rescue:
         return Refusal.LATE
+    fitting = on_time or fitting
     return min(fitting, key=lambda load: (load.sessions, load.late_share > LATE_SHARE / 2, load.index)).index
 
 

@@ -28,10 +28,10 @@ class Hosts(Protocol):
     def capacity(self) -> int:
         """Sessions that fit into the engines that are ready."""
 
-    def room_for_one(self) -> int | Refusal:
-        """The engine that would take the next session, or why none would."""
+    def room_for_one(self, *, rescue: bool = False) -> int | Refusal:
+        """The engine that would take the next session, or why none would; `rescue` as for `placement.place`."""
 
-    def start_session(self, start: StartSession) -> int | Refusal:
+    def start_session(self, start: StartSession, *, rescue: bool = False) -> int | Refusal:
         """Place a session; the engine's index, or why none takes it."""
 
     def update_session(self, update: UpdateSession) -> None:

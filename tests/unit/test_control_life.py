@@ -182,6 +182,23 @@ async def test_how_it_ended_is_shared_before_the_room_is_free() -> None:
     await world.life.close()
 
 
+async def test_a_late_engine_takes_the_rooms_of_a_lost_one_but_no_new_ones() -> None:
+    """An engine's death makes its neighbours late for a moment; its rooms must not wait for that."""
+    world = Replica(rules_of('room: "*", agent: "a1"'))
+    world.livekit.people = {"lobby": (ADA,)}
+    await world.passes()
+    world.hosts.late = True
+    world.livekit.people = {"lobby": (ADA,), "new": (ADA,)}
+    world.end(EndReason.ENGINE_LOST, "lobby")
+    await world.due()
+    await world.passes()
+    assert world.rooms == ["lobby", "lobby"]
+    assert world.life.running.by_room.keys() == {"lobby"}
+    world.hosts.late = False
+    await world.passes()
+    assert world.rooms == ["lobby", "lobby", "new"]
+
+
 async def test_a_lost_engine_keeps_the_claim_for_the_next() -> None:
     """Between two engines of one replica the lease is not given away."""
     store = SharedStore(Replica(RULES).clock)

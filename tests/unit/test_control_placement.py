@@ -31,6 +31,16 @@ def test_the_least_loaded_that_it_would_not_harm(loads: list[EngineLoad], found:
     assert place(loads, LIMITS) == found
 
 
+def test_a_rescue_goes_to_a_late_engine_rather_than_to_none() -> None:
+    """What a dead engine served is taken by one that is on time, else by a late one; never by a full or large one."""
+    late, on_time = EngineLoad(0, ready=True, sessions=1, late_share=0.5), EngineLoad(1, ready=True, sessions=9)
+    full, large = EngineLoad(2, ready=True, sessions=10), EngineLoad(3, ready=True, sessions=0, memory_mb=500.0)
+    assert place([late, on_time], LIMITS, rescue=True) == 1
+    assert place([late, full, large], LIMITS, rescue=True) == 0
+    assert place([full], LIMITS, rescue=True) is Refusal.MAX_SESSIONS
+    assert place([large], LIMITS, rescue=True) is Refusal.MEMORY
+
+
 LOADS = st.lists(
     st.builds(
         EngineLoad,
