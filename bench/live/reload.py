@@ -24,7 +24,7 @@ HUM_HZ = 440.0
 GAIN_DB = -12.0
 CALM_S = 3.0
 TAKEN_S = 2.0
-FAILED = 'connector_config_reload_total{result="failed"}'
+FAILED = 'connector_config_reload_total{result="error"}'
 
 
 @dataclass(frozen=True)
