@@ -14,6 +14,7 @@ from livekit import api
 from pydantic import ValidationError
 
 from connector.base.errors import ConfigError, ConnectorError, UnavailableError, UsageError
+from connector.base.hosts import is_private_host
 from connector.base.redact import redact
 from connector.base.secrets import Secret, read_secret
 from connector.config.load import load
@@ -23,6 +24,7 @@ from connector.http.models import ErrorBody, Joining, Leaving, RoomBody, RoomsBo
 _Body = TypeVar("_Body", RoomsBody, RoomBody, Joining, Leaving)
 _TIMEOUT = httpx.Timeout(10.0, connect=3.0)
 _TOKEN_FOR = timedelta(minutes=1)
+_MAX_BODY = 16 << 20
 _ANY_HOST = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what a worker listens on, not we
 
 
@@ -75,10 +77,10 @@ class WorkerApi:
         self, method: str, path: str, grants: api.VideoGrants, body: Mapping[str, str] | None = None
     ) -> httpx.Response:
         token = api.AccessToken(self._key, self._secret.reveal()).with_grants(grants).with_ttl(_TOKEN_FOR).to_jwt()
+        headers = {"Authorization": f"Bearer {token}"}
         try:
-            answer = self._http.request(
-                method, f"{self._url}{path}", json=body, headers={"Authorization": f"Bearer {token}"}
-            )
+            with self._http.stream(method, f"{self._url}{path}", json=body, headers=headers) as stream:
+                answer = httpx.Response(stream.status_code, content=self._bounded(stream), request=stream.request)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             found = redact(error) or type(error).__name__
             raise UnavailableError(
@@ -88,13 +90,22 @@ class WorkerApi:
             return answer
         raise _refused(answer)
 
+    def _bounded(self, stream: httpx.Response) -> bytes:
+        """The body of an answer, which need not be a worker's."""
+        body = bytearray()
+        for chunk in stream.iter_bytes():
+            body += chunk
+            if len(body) > _MAX_BODY:
+                raise ConnectorError(f"{redact(self._url)} answers with more than 16 MiB: check --api")
+        return bytes(body)
+
 
 def open_api(url: str | None, config: Path | None, environ: Mapping[str, str] | None = None) -> WorkerApi:
     """The API of the worker that `--api` names, or else of the one on this machine that rooms.yaml describes.
 
     Raises:
-        UsageError: `--api` is no http URL.
-        ConfigError: rooms.yaml is wrong, or the LiveKit key is not set.
+        UsageError: `--api` is no URL, or a public one without TLS: the token would be seen by others.
+        ConfigError: rooms.yaml is wrong, or says any free port, or the LiveKit key is not set.
     """
     environ = os.environ if environ is None else environ
     where = _checked(url) if url is not None else _local(load(config, environ).config.worker.listen)
@@ -103,14 +114,22 @@ def open_api(url: str | None, config: Path | None, environ: Mapping[str, str] | 
 
 
 def _checked(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if host is None or parts.scheme not in ("http", "https") or parts.username is not None or parts.query:
         raise UsageError(f"--api {redact(url)}: expected a URL such as http://127.0.0.1:8080")
+    if parts.scheme == "http" and not is_private_host(host):
+        raise UsageError(f"--api {redact(url)}: plain http is accepted for private hosts only: use https")
     return url
 
 
 def _local(listen: str) -> str:
     host, port = split_address(listen)
+    if port == 0:
+        raise ConfigError(["worker.listen has port 0, so its real one is not known here: name the worker with --api"])
     host = _ANY_HOST.get(host, host)
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
@@ -142,6 +161,8 @@ def _refused(answer: httpx.Response) -> ConnectorError:
         said = redact(ErrorBody.model_validate_json(answer.content).error.message)
     except ValidationError:
         said = f"HTTP {answer.status_code} at {redact(str(answer.url))}: not the connector's API, check --api"
+    if answer.status_code == HTTPStatus.UNAUTHORIZED:
+        return ConnectorError(f"{said}: LIVEKIT_API_KEY and LIVEKIT_API_SECRET must be the worker's, the clocks right")
     if answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
         return UnavailableError(said)
     return ConnectorError(said)

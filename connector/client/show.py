@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 
 from rich.table import Table
+from rich.text import Text
 
 from connector.base.redact import redact
 from connector.http.models import RoomBody
@@ -24,11 +25,11 @@ def rooms_table(rooms: Sequence[RoomBody], now: float) -> Table:
     for room in rooms:
         session = room.session
         if session is None:
-            table.add_row(redact(room.room), room.why, "", str(room.humans), "", "", room.detail)
+            row = (room.why, "", str(room.humans), "", "", room.detail)
         else:
             age = lasted(now - session.started)
             row = (session.state, age, str(session.humans), redact(session.agent), session.trigger, session.session_id)
-            table.add_row(redact(room.room), *row)
+        table.add_row(*(Text(cell) for cell in (redact(room.room), *row)))  # a name may look like rich's markup
     return table
 
 

@@ -1,12 +1,15 @@
 """The command line's side of the worker's API, against the real ports with a desk that behaves."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
-import httpx
+import jwt
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import RawTestServer
 
 from connector.base.errors import ConfigError, ConnectorError, UnavailableError, UsageError
 from connector.base.secrets import Secret
@@ -60,7 +63,7 @@ async def test_a_refusal_is_one_sentence_of_the_worker() -> None:
     async with ports("lobby") as server:
         with pytest.raises(ConnectorError, match="rule"):
             await call(server, lambda worker: worker.join("nowhere", None))
-        with pytest.raises(ConnectorError, match="token"):
+        with pytest.raises(ConnectorError, match="must be the worker's, the clocks right"):
             await call(server, lambda worker: worker.rooms(), FOREIGN.secret)
         server.desk.full = True
         with pytest.raises(UnavailableError):
@@ -75,14 +78,54 @@ def test_no_worker_there_is_said_so() -> None:
     assert "--api" in str(caught.value)
 
 
-def test_something_else_there_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An answer of another kind of server is not mistaken for ours."""
-    with WorkerApi("http://127.0.0.1:9", "key", Secret("s" * 32)) as worker:
-        request = httpx.Request("GET", "http://127.0.0.1:9/v1/rooms")
-        for answer in (httpx.Response(200, text="<html>", request=request), httpx.Response(404, request=request)):
-            monkeypatch.setattr(worker._http, "request", lambda *_, answer=answer, **__: answer)
-            with pytest.raises(ConnectorError, match="not the connector's API"):
-                worker.rooms()
+@asynccontextmanager
+async def impostor(answer: Callable[[web.BaseRequest], web.Response]) -> AsyncIterator[WorkerApi]:
+    """Something else that listens, and a client that takes it for a worker."""
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        return answer(request)
+
+    server = RawTestServer(handle)
+    await server.start_server()
+    with WorkerApi(str(server.make_url("")), FIRST.key, FIRST.secret) as worker:
+        yield worker
+    await server.close()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"text": "<html>"},
+        {"status": 404, "text": ""},
+        {"status": 302, "headers": {"Location": "http://127.0.0.1:9/"}},
+        {"text": '{"rooms": [{}]}'},
+        {"body": b" " * (17 << 20)},
+    ],
+)
+async def test_something_else_there_is_said_so(answer: dict[str, Any]) -> None:
+    """An answer of another kind of server is not mistaken for ours, a redirect is not followed, a flood is cut off."""
+    async with impostor(lambda _: web.Response(**answer)) as worker:
+        with pytest.raises(ConnectorError, match="check --api"):
+            await asyncio.to_thread(worker.rooms)
+
+
+@pytest.mark.parametrize("call", ["rooms", "room", "leave"])
+async def test_the_token_allows_no_more_than_the_call(call: str) -> None:
+    """One grant, one room, one minute."""
+    seen: list[str] = []
+
+    def answer(request: web.BaseRequest) -> web.Response:
+        seen.append(request.headers["Authorization"].removeprefix("Bearer "))
+        return web.Response()
+
+    async with impostor(answer) as worker:
+        with pytest.raises(ConnectorError):
+            await asyncio.to_thread(getattr(worker, call), *([] if call == "rooms" else ["lobby"]))
+    claims = jwt.decode(seen[0], FIRST.secret.reveal(), algorithms=["HS256"])
+    grants = {key for key, value in claims["video"].items() if value is True and not key.startswith("can")}
+    assert grants == ({"roomList"} if call == "rooms" else {"roomAdmin"})
+    assert claims["video"].get("room", "") == ("" if call == "rooms" else "lobby")
+    assert claims["exp"] - claims["nbf"] == 60
 
 
 @pytest.mark.parametrize(
@@ -104,9 +147,21 @@ def test_the_local_worker_is_found_in_rooms_yaml(tmp_path: Path, listen: str, ur
         assert worker._url == url
 
 
-@pytest.mark.parametrize("url", ["127.0.0.1:8080", "ftp://x", "http://", "http://user:pass@host"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "127.0.0.1:8080",
+        "ftp://x",
+        "http://",
+        "http://[",
+        "http://localhost:port",
+        "http://localhost?x=1",
+        "http://user:pass@host",
+        "http://connector.example.com",
+    ],
+)
 def test_a_wrong_url_is_a_usage_error(url: str) -> None:
-    """`--api` wants a plain http URL; what was given is shown without its password."""
+    """`--api` wants a URL that a token may be sent to; what was given is shown without its password."""
     with pytest.raises(UsageError, match="--api") as caught:
         open_api(url, None, KEYS)
     assert "pass" not in str(caught.value)
@@ -116,3 +171,14 @@ def test_the_key_is_needed() -> None:
     """Without the LiveKit key there is no token, and the message says what it is for."""
     with pytest.raises(ConfigError, match="LIVEKIT_API_KEY"):
         open_api("http://127.0.0.1:1", None, {})
+
+
+def test_any_port_is_not_known(tmp_path: Path) -> None:
+    """A worker that takes any free port cannot be found by its rooms.yaml; the message says what can be done."""
+    path = tmp_path / "rooms.yaml"
+    path.write_text(
+        'livekit: {url: "ws://127.0.0.1:1"}\nmillis: {url: "http://127.0.0.1:1"}\n'
+        'worker: {listen: "127.0.0.1:0"}\nrooms: []\n'
+    )
+    with pytest.raises(ConfigError, match="--api"):
+        open_api(None, path, KEYS)

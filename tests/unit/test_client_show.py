@@ -37,3 +37,11 @@ def test_each_room_is_one_line_with_its_session_or_the_reason() -> None:
 def test_durations_are_short(seconds: float, text: str) -> None:
     """Two units at most."""
     assert lasted(seconds) == text
+
+
+@pytest.mark.parametrize("name", ["[red]x[/red]", "[/nothing]"])
+def test_names_are_not_markup(name: str) -> None:
+    """A room may be called like a tag of the terminal library: it is shown as it is."""
+    stream = io.StringIO()
+    Console(file=stream, width=160).print(rooms_table((room(name, "serve", SESSION),), 1_192.0))
+    assert name in stream.getvalue()
