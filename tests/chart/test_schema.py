@@ -29,7 +29,7 @@ SAYS = {
     "uniqueItems": "at '{at}': items at 0 and 1 are equal",
     "minProperties": "at '{at}': minProperties: got 0",
     "maxProperties": "at '{at}': maxProperties: got ",
-    "required": "at '{at}': missing propert",
+    "required": "at '{at}': missing property '",
     "additionalProperties": f"at '{{at}}': additional properties '{UNKNOWN}' not allowed",
     "propertyNames": "invalid propertyName ",
     "anyOf": "at '{at}': 'anyOf' failed",

@@ -135,6 +135,10 @@ async def test_a_call(image: str, pod: Pod, scene: Scene, practice: PracticeAgen
         await until(lambda: _heard_by(practice, 440), within_s=20)
         assert await _status(f"{pod.private_url}/livez") == 200
         assert await _status(f"{pod.private_url}/metrics") == 200
+        # What NOTES.txt tells people to run.
+        assert "front-desk" in await worker.exec("connector", "check", "--room", "front-desk")
+        assert "live" in await worker.exec("connector", "rooms")
+        assert "✗" not in await worker.exec("connector", "doctor")
         await ada.leave()
         ended = await worker.said("session_ended")
         assert (ended["reason"], ended["result"]) == ("room_empty", "success")
