@@ -149,6 +149,15 @@ class Order:
         """How much audio is held, in 48 kHz samples."""
         return sum(held.samples for held in self._held.values())
 
+    def passes(self, held: Held) -> bool:
+        """Whether a packet with payload is the next one while none is held: it may go straight through, by `passed`."""
+        return held.number == self._next and not self._held and not self._empty and self._newest is not None
+
+    def passed(self, held: Held) -> None:
+        """A packet that `passes` has had its turn."""
+        self._newest = held.number
+        self._next = held.number + 1
+
     def put(self, held: Held) -> Standing:
         """Take a packet in, unless it is there already or its turn has passed.
 

@@ -97,11 +97,16 @@ class ReceivePath:
             return []
         if held.fresh or held.leap or (held.payload and held.newest and self._variation.leaps(held.start, now)):
             self._begin_anew(held)
-        standing = self._order.put(held)
+        straight = bool(held.payload) and not self.figures.clocked and self._order.passes(held)
+        standing = Standing.TAKEN if straight else self._order.put(held)
         if standing is Standing.REFUSED or not held.payload:
             return []
         self._packet_samples = held.samples
         self._judge(held, standing, now)
+        if straight:
+            if not self.figures.clocked and self._backlog.level(now) <= _BURST_S:
+                return self._pass_straight(held, now)
+            self._order.put(held)
         if not self.figures.clocked:
             return self._pass_on(now)
         if self._is_calm(now) and self._can_yield():
@@ -186,6 +191,15 @@ class ReceivePath:
         self.figures.target_ms = 0.0
         if clocked:
             self._buffer.begin()
+
+    def _pass_straight(self, held: Held, now: float) -> list[Samples]:
+        """Cut-through as it nearly always is, at a third of the cost: the next packet comes, and nothing waits."""
+        self._order.passed(held)
+        if self._renderer.exhausted:
+            self._renderer.forgive()
+        self._renderer.play(held, missing=0)
+        self._trim()
+        return self._hand_on(self._line.take(len(self._line) // TAP_SAMPLES * TAP_SAMPLES), now)
 
     def _pass_on(self, now: float) -> list[Samples]:
         """Cut-through: play what is there, the missing filled in."""

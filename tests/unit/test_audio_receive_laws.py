@@ -4,11 +4,13 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from connector.audio.figures import ReceiveFigures
 from connector.audio.frames import RATE_HZ, TAP_SAMPLES, TICK_SAMPLES, TICK_SECONDS, MediaPacket
+from connector.audio.order import Order
 from connector.audio.receive import ReceivePath
 from connector.audio.variation import CAP_S
 from connector.base.legs import AudioCodec
@@ -81,6 +83,19 @@ def test_whatever_comes_the_audio_keeps_its_form_and_never_runs_ahead(
     for at, piece in zip(heard.at, heard.pieces, strict=True):
         handed_on += len(piece) / RATE_HZ
         assert handed_on <= 1.01 * (at - arrivals[0][0]) + _AHEAD_S
+
+
+@given(st.lists(fates, max_size=80), frames, st.floats(0, 0.0199))
+def test_the_short_way_of_packets_in_order_changes_nothing(fated: list[Fate], samples: int, phase: float) -> None:
+    """Whatever comes, audio and counters are the same as when every packet is first put in order."""
+    arrivals = suffer(fated, samples)
+    figures, heard = received(arrivals, phase=phase)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Order, "passes", lambda _order, _held: False)
+        long_figures, long_heard = received(arrivals, phase=phase)
+    assert figures == long_figures
+    assert heard.at == long_heard.at
+    assert all(np.array_equal(one, other) for one, other in zip(heard.pieces, long_heard.pieces, strict=True))
 
 
 @given(st.lists(st.binary(max_size=60), max_size=40))
