@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 LATE_SHARE = 0.02
-"""An engine with more of its ticks over 10 ms late takes no further session (the aim is below 0.01)."""
+"""An engine with more of its ticks over 10 ms late takes no further session (the aim is below 0.01); one without any
+session has nobody to harm, and the ticks were those of sessions that have ended."""
 BASE_MB, SESSION_MB = 300.0, 8.0
 """An engine that is larger than this (about twice what it should need) leaks: it gets no more sessions and is replaced
 when it is empty; at `KILL_FACTOR` times as much it is ended at once, and its rooms go to a neighbour."""
@@ -87,7 +88,7 @@ def place(loads: Sequence[EngineLoad], limits: Limits, *, rescue: bool = False) 
     fitting = [load for load in fitting if load.memory_mb <= limits.leaks_at_mb]
     if not fitting:
         return Refusal.MEMORY
-    on_time = [load for load in fitting if load.late_share <= LATE_SHARE]
+    on_time = [load for load in fitting if load.late_share <= LATE_SHARE or not load.sessions]
     if not on_time and not rescue:
         return Refusal.LATE
     fitting = on_time or fitting

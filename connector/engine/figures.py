@@ -15,6 +15,9 @@ from connector.base.measures import SUM, Deltas, Tally
 
 WINDOW = 10
 """Beats, so seconds, over which the share of late ticks is taken."""
+_LEAST_TICKS = WINDOW * 50
+"""What one session ticks in that time; the share is of this many at least, or one hiccup at the start of a first
+session (one late tick of its first fifty) would look like an overload for ten seconds."""
 _ENGINE = "engine"
 
 COUNTERS: dict[str, tuple[tuple[str, ...], float]] = {
@@ -110,7 +113,7 @@ class LateShare:
     def share(self) -> float:
         """From 0 to 1; 0 while there are no ticks."""
         ticks = sum(ticks for ticks, _ in self._beats)
-        return min(1.0, sum(late for _, late in self._beats) / ticks) if ticks else 0.0
+        return min(1.0, sum(late for _, late in self._beats) / max(ticks, _LEAST_TICKS))
 
 
 class EngineFigures:

@@ -157,17 +157,26 @@ def test_frames_are_counted_in_twenty_milliseconds() -> None:
 def test_late_ticks_are_a_share_of_the_last_ten_beats() -> None:
     """All sessions together, skipped ticks among the late ones; what is older than ten beats does not count."""
     engine, session = EngineFigures(), FakeSession()
-    session.ticks.ticks, session.ticks.late, session.ticks.skipped = 40, 5, 10
+    session.ticks.ticks, session.ticks.late, session.ticks.skipped = 790, 5, 10
     engine.look("s1", session)
     engine.take()
-    assert engine.late.share == pytest.approx(15 / 50)
-    session.ticks.ticks += 50
+    assert engine.late.share == pytest.approx(15 / 800)
+    session.ticks.ticks += 200
     for _ in range(9):
         engine.look("s1", session)
         engine.take()
-    assert engine.late.share == pytest.approx(15 / 100)
+    assert engine.late.share == pytest.approx(15 / 1_000)
     engine.take()
     assert engine.late.share == 0.0
+
+
+def test_a_hiccup_of_a_young_session_is_no_overload() -> None:
+    """While there are fewer ticks than one session has in ten seconds the missing ones count as on time."""
+    late = LateShare()
+    late.add({"ticks": 50, "ticks_late": 2})
+    assert late.share == pytest.approx(2 / 500)
+    late.add({"ticks": 300, "ticks_late": 300})
+    assert late.share == pytest.approx(302 / 500)
 
 
 def test_no_ticks_are_not_late() -> None:
