@@ -60,6 +60,7 @@ async def test_leaves_and_ends_are_hints(room_name: str) -> None:
         await until(lambda: (room_name, "ann") in running.desk.departures)
         await scene.api.room.delete_room(api.DeleteRoomRequest(room=room_name))
         await until(lambda: (room_name, "") in running.desk.departures)
+        assert running.desk.departures.index((room_name, "ann")) < running.desk.departures.index((room_name, ""))
 
 
 async def test_a_full_worker_is_asked_again(room_name: str) -> None:

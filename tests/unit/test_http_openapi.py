@@ -13,7 +13,7 @@ from tests.openapi import assert_described, described, fit
 
 def test_it_is_valid_openapi() -> None:
     """The document is OpenAPI 3.1."""
-    OpenAPIV31SpecValidator(document()).validate()
+    assert list(OpenAPIV31SpecValidator(document()).iter_errors()) == []
 
 
 def test_every_route_stands_in_it() -> None:
