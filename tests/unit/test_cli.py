@@ -71,7 +71,7 @@ def test_schema_is_json(tmp_path: Path) -> None:
         (("nonsense",), 2, "No such command"),
         (("run",), 78, "rooms.yaml: is not there"),
         (("doctor",), 78, "rooms.yaml: is not there"),
-        (("practice-agent", "--greeting", "song"), 2, "--greeting: expected none, tone, speech; found 'song'"),
+        (("practice-agent", "--greeting", "song"), 2, "--greeting: expected none, tone, hum, speech; found 'song'"),
         (("practice-agent", "--fault", "song"), 2, "song"),
     ],
 )
