@@ -88,6 +88,7 @@ chart-live: $(CHART_STAMP) ## the chart on a real Kubernetes API server; builds 
 image-live: $(CHART_STAMP) livekit ## the image as a pod would run it, in a call; needs podman, and a base image
 	@image="$$(scripts/live-image.sh)" && tools="$$(scripts/chart-tools.sh)" && \
 		IMAGE="$$image" CHART_TOOLS="$$tools" LIVEKIT_SERVER="$$(scripts/livekit-server.sh)" $(PYTEST) tests/image_live $(ARGS)
+
 LIVE = LIVEKIT_SERVER="$$(scripts/livekit-server.sh)" $(BIN)/python -m bench.live
 joins: $(STAMP) livekit ## 50 joins: from connect() to the agent's first sound; ARGS=--write for docs/reliability.md
 	@$(LIVE) joins $(ARGS)
