@@ -51,8 +51,8 @@ def judge_delays(delays: Delays) -> list[Verdict]:
 
 def judge_costs(plain: Load, few: Load, many: Load) -> list[Verdict]:
     """CPU per room against the plain bridge's, ticks on time, memory per further room."""
-    sessions = many.figures.get("sessions", 0)
-    late = many.figures["late_ticks_pct"] / sessions if sessions else math.nan
+    ticks = many.figures.get("tick_ticks", math.nan)
+    late = 100 * many.figures.get("tick_late", math.nan) / ticks
     further = (many.talking.memory_mb - few.talking.memory_mb) / (many.talking.rooms - few.talking.rooms)
     return [
         at_most("CPU per room against plain, agent talking", many.talking.cpu_ms / plain.talking.cpu_ms, 0.35, "", 2),
