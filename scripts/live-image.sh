@@ -30,5 +30,10 @@ if [ -z "${BASE_IMAGE:-}" ] && podman image exists "$base"; then export BASE_IMA
 set -- --isolation chroot
 # Where a proxy has certificates of its own, pip must know them; they are no part of the image.
 if [ -n "${SSL_CERT_FILE:-}" ]; then set -- "$@" --volume "$SSL_CERT_FILE:/etc/ssl/certs/ca-certificates.crt:ro"; fi
+before=$(podman image inspect --format '{{.Id}}' "$IMAGE" 2>/dev/null || true)
 scripts/image.sh "$@" >&2
+# The one before is of no use any more.
+if [ -n "$before" ] && [ "$before" != "$(podman image inspect --format '{{.Id}}' "$IMAGE")" ]; then
+    podman image rm "$before" >&2
+fi
 echo "$IMAGE"

@@ -150,6 +150,16 @@ def test_the_environment_is_the_products(file: Path) -> None:
         assert name in (*SECRET_NAMES, "PYTHONFAULTHANDLER") or f"`{name}`" in reference, name
 
 
+@EACH
+def test_the_worker_accepts_its_environment(file: Path) -> None:
+    """Every override that the chart makes is valid, an IPv6 address too."""
+    container = one(render(file), "Deployment")["spec"]["template"]["spec"]["containers"][0]
+    environ = {each["name"]: each.get("value", "2") for each in container["env"]}
+    loaded = load_text(_rooms(render(smallest_with({}))), environ=environ)
+    assert loaded.config.worker.listen == environ["CONNECTOR_LISTEN"]
+    assert f"{loaded.config.worker.drain_timeout:.0f}s" == environ["CONNECTOR_DRAIN_TIMEOUT"]
+
+
 def test_drain_and_grace_cannot_disagree() -> None:
     """One value feeds the process and the pod's grace period, which is a minute longer."""
     for seconds in (0, 1800, 86400):
