@@ -74,11 +74,6 @@ def load(option: FilePath | None = None, environ: Mapping[str, str] | None = Non
     return load_text(read_file(path), name=redact(path), environ=environ)
 
 
-def load_config(path: FilePath | None = None, environ: Mapping[str, str] | None = None) -> Config:
-    """The configuration alone; see `load`."""
-    return load(path, environ).config
-
-
 def read_file(path: FilePath) -> str:
     """The file's text; at most 1 MiB, UTF-8, a byte order mark is dropped.
 

@@ -5,7 +5,6 @@ speaks to the operator. Durations are seconds in Python. Models are closed and f
 """
 
 from enum import StrEnum
-from functools import cached_property
 from typing import Annotated, Self, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
@@ -16,7 +15,7 @@ from connector.base.people import ListenRule
 from connector.config.errors import Check, wrong
 from connector.config.kinds import Choice, Duration, Either, Integer, Number, Text
 from connector.config.metadata import Json, Metadata
-from connector.config.net_kinds import Address, FilePath, IceUrl, Url
+from connector.config.net_kinds import Address, FilePath, IceUrl, OneOrMore, Url
 from connector.config.nodes import Scalar
 
 MAX_RULES = 5_000
@@ -88,10 +87,6 @@ def _block(value: object) -> object:
     return {} if value is None or (isinstance(value, Scalar) and value.is_null) else value
 
 
-def _one_or_more(value: object) -> object:
-    return [value] if isinstance(value, Scalar | str) else value
-
-
 AgentId = Text("a Millis agent id", 128, spaces=False)
 Name = Text()
 Pattern = Text("a name or pattern")
@@ -120,7 +115,7 @@ class IceServer(Model):
     urls: Annotated[
         tuple[Annotated[str, IceUrl()], ...],
         Field(min_length=1, max_length=8),
-        BeforeValidator(_one_or_more),
+        OneOrMore(),
     ] = Field(description="One URL or a list of them.", json_schema_extra=_RESTART)
     username: Annotated[str | None, Either("null", Name)] = Field(
         None, description="For TURN.", json_schema_extra=_RESTART
@@ -351,11 +346,6 @@ class RoomRule(RuleSettings, _RoomName):
         return is_pattern(self.room)
 
     @property
-    def exact(self) -> bool:
-        """Whether `room` is the name itself."""
-        return not self.is_pattern
-
-    @property
     def listen_rule(self) -> ListenRule:
         """Its listening part, in the form that is applied to participants."""
         sources = tuple(str(source) for source in self.listen.sources)
@@ -387,8 +377,3 @@ class Config(Model):
     millis: Millis
     worker: Worker
     rules: tuple[RoomRule, ...]
-
-    @cached_property
-    def exact_rooms(self) -> tuple[str, ...]:
-        """The names of all rules that are no patterns, in order, each once."""
-        return tuple(dict.fromkeys(rule.room for rule in self.rules if not rule.is_pattern))

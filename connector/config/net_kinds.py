@@ -5,10 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
+
 from connector.base.hosts import is_private_host
 from connector.config.errors import Check, wrong
 from connector.config.kinds import Kind, Text, as_scalar, one_of
-from connector.config.nodes import found
+from connector.config.nodes import Scalar, found
 
 _MAX_URL = 1024
 _NAME = r"(?=[^:/?]{1,253}(?:[:/?]|$))(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?"
@@ -154,3 +158,16 @@ class FilePath(Kind[str]):
 
     def _schema(self) -> dict[str, Any]:
         return {"type": "string", "pattern": "^/", "maxLength": _MAX_URL}
+
+
+class OneOrMore:
+    """A list that may be written as its only item; the schema says both."""
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(
+            lambda value: [value] if isinstance(value, Scalar | str) else value, handler(source)
+        )
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        listed = handler(schema)
+        return {"anyOf": [listed, listed["items"]]}

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from connector.config.errors import Check, InvalidConfigError
-from connector.config.load import OVERRIDES, find_config, load, load_config, load_text
+from connector.config.load import OVERRIDES, find_config, load, load_text
 from connector.config.model import (
     AgentLookUp,
     AuthForm,
@@ -55,14 +55,14 @@ def test_the_file_is_found_by_option_variable_or_place(tmp_path: Path, monkeypat
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CONNECTOR_CONFIG", "here.yaml")
     Path("here.yaml").write_text(GOOD)
-    assert load_config() == load_config(environ=named | {"CONNECTOR_CONFIG": str(tmp_path / "here.yaml")})
+    assert load().config == load(environ=named | {"CONNECTOR_CONFIG": str(tmp_path / "here.yaml")}).config
 
 
 def test_the_committed_file_serves_the_demo() -> None:
     """One rule, for the room "demo", towards LiveKit and the practice agent on this machine."""
-    config = load_config(COMMITTED, {})
+    config = load(COMMITTED, {}).config
     assert (config.livekit.url, config.millis.url) == ("ws://127.0.0.1:7880", "http://127.0.0.1:8090")
-    assert [(rule.room, rule.exact, rule.agent) for rule in config.rules] == [("demo", True, "practice")]
+    assert [(rule.room, rule.is_pattern, rule.agent) for rule in config.rules] == [("demo", False, "practice")]
 
 
 def test_what_is_not_written_has_the_designs_default() -> None:
@@ -144,7 +144,7 @@ def test_a_byte_order_mark_and_windows_line_ends_are_fine(tmp_path: Path) -> Non
     """Editors on other systems write them."""
     file = tmp_path / "rooms.yaml"
     file.write_bytes(b"\xef\xbb\xbf" + GOOD.replace("\n", "\r\n").encode())
-    assert load_config(file, {}) == load_text(GOOD, environ={}).config
+    assert load(file, {}).config == load_text(GOOD, environ={}).config
 
 
 OVERRIDDEN: dict[str, tuple[str, object, str | None]] = {

@@ -50,10 +50,8 @@ def test_any_key_of_a_rule_but_its_room_may_stand_in_defaults() -> None:
 
 
 def test_a_rule_knows_whether_it_is_exact() -> None:
-    """A name without wildcards; the exact ones are known in order, each once."""
-    assert [rule.exact for rule in CONFIG.rules] == [True, False, True, True]
+    """A name without wildcards."""
     assert [rule.is_pattern for rule in CONFIG.rules] == [False, True, False, False]
-    assert CONFIG.exact_rooms == ("b", "c")
 
 
 def test_a_rule_offers_its_listening_part() -> None:

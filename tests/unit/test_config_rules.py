@@ -83,3 +83,10 @@ def test_a_room_without_a_rule_was_held_against_all() -> None:
     looks = look(_rules("a", "b"), "c")
     assert [one.matched for one in looks] == [False, False]
     assert match_rule((), "c") is None
+
+
+def test_the_book_knows_which_names_it_asks_for() -> None:
+    """Exact names in order, each once; with a pattern every room is a possible one."""
+    exact, mixed = RuleBook(_rules("b", "a", "b")), RuleBook(_rules("b", "a*"))
+    assert (exact.exact_rooms, exact.has_patterns, len(exact.rules)) == (("b", "a"), False, 3)
+    assert (mixed.exact_rooms, mixed.has_patterns) == (("b",), True)
