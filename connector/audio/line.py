@@ -34,8 +34,10 @@ class SampleLine:
     def take(self, count: int) -> Samples:
         """Take samples from the front, at most `count`."""
         taken, self._samples = self._samples[:count], self._samples[count:]
-        if len(taken):
-            self.played = np.concatenate((self.played, taken[-MAX_LAG:]))[-MAX_LAG:]
+        if len(taken) >= MAX_LAG:
+            self.played = taken[-MAX_LAG:]
+        elif len(taken):
+            self.played = np.concatenate((self.played, taken))[-MAX_LAG:]
         return taken
 
     def shorten(self, lag: int) -> None:
