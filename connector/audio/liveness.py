@@ -67,11 +67,6 @@ class LegLiveness:
         self._rtp = now
         self.datagram(now)
 
-    def rtp_silence_s(self, now: float) -> float:
-        """Seconds since the last RTP packet, or since connecting when there was none; a figure, no verdict."""
-        since = self._connected if self._rtp is None else self._rtp
-        return 0.0 if since is None else max(0.0, now - since)
-
     def verdict(self, now: float) -> str | None:
         """Whether the leg is lost, and by what.
 

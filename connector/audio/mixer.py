@@ -199,12 +199,6 @@ class RoomMixer:
             return None
         return max(ring.waiting for ring in rings) / RATE_HZ, max(ring.arrivals.spread for ring in rings)
 
-    @property
-    def newest_write(self) -> float | None:
-        """When the newest frame of any input arrived, in monotonic seconds; None before the first."""
-        times = [entry.ring.arrivals.last for entry in self._inputs.values()]
-        return max((time for time in times if time is not None), default=None)
-
     def phase_shift(self, at: float) -> float:
         """How much later a tick should come to stand `BEHIND_S` behind the frames that it takes.
 

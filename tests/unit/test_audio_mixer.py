@@ -279,16 +279,6 @@ def test_figures_outlive_their_input() -> None:
     assert figures.ticks == 10
 
 
-def test_the_newest_write_is_known() -> None:
-    """The mixer knows when the newest frame of any input came."""
-    stage = Stage()
-    assert stage.mixer.newest_write is None
-    stage.open("a", "b")
-    assert stage.mixer.newest_write is None
-    stage.sinks["b"](np.ones(FRAME, dtype=np.int16))
-    assert stage.mixer.newest_write == 1_000.0
-
-
 def locked_distance(offsets: list[float], start: float) -> float:
     """How far behind the last frame a nudged schedule settles, for inputs whose frames come at these offsets."""
     now = [1_000.0]
