@@ -149,7 +149,7 @@ def _cannot_listen(setting: str, address: str, error: OSError) -> ConnectorError
         return UnavailableError(f"{where}: the address is in use: is another worker running? Else set another port")
     if isinstance(error, socket.gaierror):
         return ConfigError([f"{where}: the host name is not known: {redact(error.strerror)}"])
-    if error.errno == errno.EADDRNOTAVAIL:
+    if error.errno == errno.EADDRNOTAVAIL or "could not bind on any address" in str(error):  # Python 3.13's own words
         return ConfigError([f"{where}: no interface of this machine has that address: 0.0.0.0 is every one"])
     if error.errno in (errno.EACCES, errno.EPERM):
         return ConfigError([f"{where}: not permitted: ports below 1024 are reserved, set a higher one"])
