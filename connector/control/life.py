@@ -28,12 +28,14 @@ from connector.control.ports import Hosts, LifeActions
 from connector.control.requests import Request, Requests
 from connector.control.rule_changes import SessionChange, SessionUpdate, session_updates
 from connector.control.seen import RoomSeen
+from connector.control.session_log import SessionLog
 from connector.control.sessions import Running, RunningSessions
 from connector.messages.types import SessionEnded, SessionState
 
 _AFTER_END_S = 1.0
 """After an end the room is looked at again soon: its reason may allow a new session."""
 _RENEW_REQUEST_S = 300.0
+_SAME_END_S = 0.5
 _PROBE_PAUSE_S = 10.0
 """A replica that answered from inside a room is not asked again before that."""
 
@@ -58,9 +60,11 @@ class Life:
         self._actions: LifeActions | None = None
         self.key = KeyGate(observer)
         self._starting: set[str] = set()
+        self._kept: set[str] = set()
         self._answered_at: dict[str, float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._log = structlog.get_logger()
+        self._lines = SessionLog()
         self.history = History()
         self.requests = Requests()
         self.running = RunningSessions()
@@ -141,11 +145,16 @@ class Life:
             return refusal
         self._starting.add(room.name)
         try:
-            begin = self._now()
+            begin, last = self._now(), self.history.ends.get(room.name)
             outcome = await self._claims.claim(room.name)
             self._observer.claim(outcome.value)
             if outcome is ClaimOutcome.WON:
                 self._observer.claim_took(self._now() - begin)
+                await self.learn_ends([room.name])
+                if _ended_since(last, self.history.ends.get(room.name)):  # elsewhere, while we waited for the claim
+                    await self._claims.release(room.name)
+                    self._do.look_at(room.name, trigger)
+                    return Why.CLAIMED_ELSEWHERE
                 return await self._claimed(verdict, room, trigger)
             return Why.CLAIMS_UNAVAILABLE if outcome is ClaimOutcome.ERROR else Why.CLAIMED_ELSEWHERE
         finally:
@@ -206,17 +215,23 @@ class Life:
             self._log.warning("no_engine_takes_it", room=redact(room.name), why=engine.value)
             return Why.FULL
         trigger = Trigger(order.trigger)
-        self.running.add(
-            Running(session_id, room.name, room.sid, rule, agent, trigger, engine, time.time(), self._now()),
-        )
+        running = Running(session_id, room.name, room.sid, rule, agent, trigger, engine, time.time(), self._now())
+        self.running.add(running)
         self.key.started(session_id)
         self.idle.clear()
         self.report_load()
         self._observer.session_started(order, trigger)
-        self._log.info(
-            "session_started", session=session_id, room=redact(room.name), engine=engine, trigger=trigger.value
-        )
+        self._lines.started(running)
         return Why.SERVE
+
+    async def release_idle(self, rooms: Iterable[str]) -> None:
+        """Give back the claims that were kept for a new session after an engine was lost, where none came of it."""
+        for room in self._kept.intersection(rooms):
+            if room not in self._starting:
+                self._kept.discard(room)
+                if room not in self.running:
+                    await self._claims.release(room)
+                    await self._claims.tell(room)
 
     def stop_redundant(self) -> None:
         """End the sessions whose rule is gone and whose time to leave has come."""
@@ -250,13 +265,7 @@ class Life:
         if message.state == "live":
             self.history.live(message.room)
         self._observer.session_state(message)
-        self._log.info(
-            "session_state",
-            session=message.session_id,
-            room=redact(message.room),
-            state=message.state,
-            humans=message.humans,
-        )
+        self._lines.state(message)
 
     def on_ended(self, message: SessionEnded) -> None:
         """A session is over: remember how, and look at the room again."""
@@ -266,13 +275,14 @@ class Life:
         now = self._now()
         end = self.history.ended(message, room_sid=running.room_sid, agent=running.agent, now=now)
         self.key.on_ended(message, now)
-        self._log_end(message)
+        self._lines.ended(message)
         self._observer.session_ended(message)
         if message.delete_room:
             self._soon(self._do.close_room(message.room))
         if self.requests.ended(message.room, message.reason):
             self._soon(self._claims.remember_request(message.room, None))
         if message.reason is EndReason.ENGINE_LOST and not self.draining:
+            self._kept.add(message.room)
             self._do.look_at(message.room, Trigger.FAILOVER)  # the claim is kept for the next engine
             self._do.look_at_later(message.room, _AFTER_END_S)
         else:
@@ -288,25 +298,6 @@ class Life:
         if room not in self.running and room not in self._starting:
             await self._claims.release(room)
             await self._claims.tell(room)
-
-    def _log_end(self, message: SessionEnded) -> None:
-        self._log.info(
-            "session_ended",
-            session=message.session_id,
-            room=redact(message.room),
-            reason=message.reason.value,
-            result=message.reason.result.value,
-            cause=message.cause,
-            detail=message.detail,
-            **{name.replace(".", "_"): value for name, value in message.summary.items()},
-        )
-        if message.reason is EndReason.REPLACED:
-            self._log.error(
-                "replaced",
-                room=redact(message.room),
-                hint="another participant joined with our identity: does a second worker serve this room? More than"
-                " one replica needs worker.claims: redis",
-            )
 
     def claim_lost(self, room: str) -> None:
         """Another replica holds the claim of a room of ours: ours ends."""
@@ -397,3 +388,8 @@ class Life:
         task = asyncio.create_task(run(), name="life")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _ended_since(known: LastEnd | None, found: LastEnd | None) -> bool:
+    """Whether there is another end than the one that a verdict was made from; shared times are a little imprecise."""
+    return found is not None and (known is None or found.at > known.at + _SAME_END_S)

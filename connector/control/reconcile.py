@@ -160,6 +160,7 @@ class Reconciler:
             self._life.forget(seen, before=begin)
         self._life.stop_redundant()
         await self._start_missing(verdicts, seen, hinted or {})
+        await self._life.release_idle([*verdicts, *(hinted or {})])
         self._remember(verdicts, hinted)
         self._observer.pass_done(self._timing.now() - begin, ok=True, full=hinted is None)
 

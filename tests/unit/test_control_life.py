@@ -2,6 +2,7 @@
 
 from connector.base.ends import EndReason
 from connector.base.trigger import Trigger
+from connector.control.claims import ClaimOutcome
 from connector.control.desired import Why
 from connector.messages.types import SessionEnded, SessionState
 from tests.control_world import ADA, Replica, SharedClaims, SharedStore, rules_of
@@ -209,3 +210,41 @@ async def test_a_lost_engine_keeps_the_claim_for_the_next() -> None:
     assert store.holder("lobby") == "w1"
     await world.due()
     assert world.rooms == ["lobby", "lobby"]
+
+
+async def test_a_kept_claim_is_given_back_when_nothing_comes_of_it() -> None:
+    """After an engine was lost and the people have left, or no engine has room, another replica may have the room."""
+    store = SharedStore(Replica(RULES).clock)
+    world = Replica(RULES, clock=store.clock, claims=SharedClaims(store, "w1"))
+    world.livekit.people = {"lobby": (ADA,), "other": (ADA,)}
+    await world.passes()
+    world.livekit.people["lobby"] = ()
+    world.hosts.capacity = 0
+    for room in ("lobby", "other"):
+        world.end(EndReason.ENGINE_LOST, room)
+    await world.due()
+    assert (store.holder("lobby"), store.holder("other")) == (None, None)
+    await world.life.close()
+
+
+async def test_an_end_while_the_claim_was_waited_for_decides() -> None:
+    """The other replica's agent hangs up just before its room becomes free: nobody serves the room again."""
+    store = SharedStore(clock := Replica(RULES).clock)
+    one = Replica(RULES, clock=clock, claims=SharedClaims(store, "w1"))
+
+    class Slow(SharedClaims):
+        async def claim(self, room: str) -> ClaimOutcome:
+            if "lobby" in one.life.running:
+                clock.now += 1
+                one.end(EndReason.AGENT_HANGUP)
+                await until(lambda: store.holder("lobby") is None)
+            return await super().claim(room)
+
+    two = Replica(RULES, clock=clock, livekit=one.livekit, claims=Slow(store, "w2"), worker="w2")
+    one.livekit.people = {"lobby": (ADA,)}
+    await one.passes()
+    await two.passes()
+    assert (two.rooms, store.holder("lobby")) == ([], None)
+    await two.due()
+    assert two.why("lobby") is Why.ENDED_HERE
+    await one.life.close()
