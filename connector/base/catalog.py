@@ -21,7 +21,7 @@ INPUTS = (0, 1, 2, 3, 5, 8, 12, 20, 50, 100)
 
 STATES = ("joining", "offering", "connecting", "live", "recovering", "closing")
 STAGES = ("claim", "livekit_connect", "offer_http", "ice", "dtls", "first_agent_audio", "total")
-WEBHOOK_EVENTS = (
+LIVEKIT_EVENTS = (
     "room_started",
     "room_finished",
     "participant_joined",
@@ -34,9 +34,9 @@ WEBHOOK_EVENTS = (
     "egress_ended",
     "ingress_started",
     "ingress_ended",
-    "unknown",
-    OTHER,
 )
+"""The webhook events of livekit-server 1.13.5."""
+WEBHOOK_EVENTS = (*LIVEKIT_EVENTS, "unknown", OTHER)
 WEBHOOK_OUTCOMES = ("accepted", "duplicate", "stale", "ignored", "bad_auth", "malformed", "too_large", "shed", OTHER)
 OFFER_OUTCOMES = ("ok", "auth", "config", "rate", "server", "timeout", "ambiguous", "bad_answer", "unreachable", OTHER)
 CONNECT_RESULTS = ("ok", "auth", "config", "rate", "server", "timeout", "unreachable", "lost", OTHER)

@@ -8,27 +8,13 @@ from typing import Annotated, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from connector.base.catalog import LIVEKIT_EVENTS
+
 MAX_AGE_S = 6 * 60.0
 """An event older than this, or this far in the future, is not acted on (`facts/livekit.md` §4)."""
 MAX_ROOM_CHARS = 256
 _MAX_ID_CHARS = 128
-EVENT_NAMES = frozenset(
-    {
-        "room_started",
-        "room_finished",
-        "participant_joined",
-        "participant_left",
-        "participant_connection_aborted",
-        "track_published",
-        "track_unpublished",
-        "egress_started",
-        "egress_updated",
-        "egress_ended",
-        "ingress_started",
-        "ingress_ended",
-    }
-)
-"""The events of livekit-server 1.13.5."""
+EVENT_NAMES = frozenset(LIVEKIT_EVENTS)
 _LOOKS = frozenset({"room_started", "participant_joined", "track_published"})
 _LEAVES = frozenset({"participant_left", "participant_connection_aborted", "room_finished"})
 _NO_PEOPLE = frozenset({"AGENT", "EGRESS", "INGRESS", "BRIDGE"})
