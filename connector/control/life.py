@@ -190,6 +190,8 @@ class Life:
             why = self._place(verdict, room, trigger)
         if why is not Why.SERVE:
             await self._claims.release(room.name)
+            if why is not Why.SERVED_ELSEWHERE:
+                await self._claims.tell(room.name)  # another replica may have room for it
         return why
 
     def _place(self, verdict: Verdict, room: RoomSeen, trigger: Trigger) -> Why:

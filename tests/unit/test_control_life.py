@@ -1,5 +1,7 @@
 """The life of sessions as control sees it."""
 
+import asyncio
+
 from connector.base.ends import EndReason
 from connector.base.trigger import Trigger
 from connector.control.claims import ClaimOutcome
@@ -248,3 +250,20 @@ async def test_an_end_while_the_claim_was_waited_for_decides() -> None:
     await two.due()
     assert two.why("lobby") is Why.ENDED_HERE
     await one.life.close()
+
+
+async def test_a_claim_that_comes_too_late_for_the_last_place_is_passed_on() -> None:
+    """Both rooms found a free place when their claims were asked for; by the time they are won there is one."""
+    store = SharedStore(Replica(RULES).clock)
+
+    class Together(SharedClaims):
+        async def claim(self, room: str) -> ClaimOutcome:
+            await asyncio.sleep(0)
+            return await super().claim(room)
+
+    claims = Together(store, "w1")
+    world = Replica(RULES, clock=store.clock, claims=claims, capacity=1)
+    world.livekit.people = {"lobby": (ADA,), "other": (ADA,)}
+    await world.passes()
+    assert world.rooms == ["lobby"]
+    assert (store.holder("other"), claims.told) == (None, ["other"])
