@@ -11,6 +11,7 @@ REPLACED_WINDOW_S = 600.0
 REPLACED_MOST = 3
 """The third replacement within the window holds the room (design §3, Session life)."""
 _MAX_ROOMS = 20_000
+_SAME_END_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,3 +102,8 @@ class History:
         self._ends[room] = end
         if len(self._ends) > _MAX_ROOMS:
             del self._ends[next(iter(self._ends))]
+
+
+def ended_since(known: LastEnd | None, found: LastEnd | None) -> bool:
+    """Whether there is another end than the one that a verdict was made from; shared times are a little imprecise."""
+    return found is not None and (known is None or found.at > known.at + _SAME_END_S)

@@ -19,7 +19,7 @@ from connector.base.trigger import Trigger
 from connector.config.model import RoomRule
 from connector.control.claims import ClaimOutcome, Claims
 from connector.control.desired import Verdict, Why
-from connector.control.history import History, LastEnd
+from connector.control.history import History, LastEnd, ended_since
 from connector.control.key_gate import KeyGate
 from connector.control.observer import Observer
 from connector.control.orders import start_order, update_order
@@ -35,7 +35,6 @@ from connector.messages.types import SessionEnded, SessionState
 _AFTER_END_S = 1.0
 """After an end the room is looked at again soon: its reason may allow a new session."""
 _RENEW_REQUEST_S = 300.0
-_SAME_END_S = 0.5
 _PROBE_PAUSE_S = 10.0
 """A replica that answered from inside a room is not asked again before that."""
 
@@ -145,20 +144,27 @@ class Life:
             return refusal
         self._starting.add(room.name)
         try:
-            begin, last = self._now(), self.history.ends.get(room.name)
-            outcome = await self._claims.claim(room.name)
-            self._observer.claim(outcome.value)
-            if outcome is ClaimOutcome.WON:
-                self._observer.claim_took(self._now() - begin)
-                await self.learn_ends([room.name])
-                if _ended_since(last, self.history.ends.get(room.name)):  # elsewhere, while we waited for the claim
-                    await self._claims.release(room.name)
-                    self._do.look_at(room.name, trigger)
-                    return Why.CLAIMED_ELSEWHERE
-                return await self._claimed(verdict, room, trigger)
-            return Why.CLAIMS_UNAVAILABLE if outcome is ClaimOutcome.ERROR else Why.CLAIMED_ELSEWHERE
+            return await self._start(verdict, room, trigger)
+        except BaseException:  # whatever broke: a claim without a session would lock everybody out of the room
+            if room.name not in self.running:
+                self._soon(self._claims.release(room.name))
+            raise
         finally:
             self._starting.discard(room.name)
+
+    async def _start(self, verdict: Verdict, room: RoomSeen, trigger: Trigger) -> Why:
+        begin, last = self._now(), self.history.ends.get(room.name)
+        outcome = await self._claims.claim(room.name)
+        self._observer.claim(outcome.value)
+        if outcome is not ClaimOutcome.WON:
+            return Why.CLAIMS_UNAVAILABLE if outcome is ClaimOutcome.ERROR else Why.CLAIMED_ELSEWHERE
+        self._observer.claim_took(self._now() - begin)
+        await self.learn_ends([room.name])
+        if ended_since(last, self.history.ends.get(room.name)):  # elsewhere, while we waited for the claim
+            await self._claims.release(room.name)
+            self._do.look_at(room.name, trigger)
+            return Why.CLAIMED_ELSEWHERE
+        return await self._claimed(verdict, room, trigger)
 
     def _refusal(self, verdict: Verdict) -> Why | None:
         if self.draining:
@@ -390,8 +396,3 @@ class Life:
         task = asyncio.create_task(run(), name="life")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _ended_since(known: LastEnd | None, found: LastEnd | None) -> bool:
-    """Whether there is another end than the one that a verdict was made from; shared times are a little imprecise."""
-    return found is not None and (known is None or found.at > known.at + _SAME_END_S)

@@ -1,11 +1,15 @@
 """The life of sessions as control sees it."""
 
 import asyncio
+from collections.abc import Mapping
+
+import pytest
 
 from connector.base.ends import EndReason
 from connector.base.trigger import Trigger
 from connector.control.claims import ClaimOutcome
 from connector.control.desired import Why
+from connector.control.history import LastEnd
 from connector.messages.types import SessionEnded, SessionState
 from tests.control_world import ADA, Replica, SharedClaims, SharedStore, rules_of
 from tests.until import until
@@ -267,3 +271,21 @@ async def test_a_claim_that_comes_too_late_for_the_last_place_is_passed_on() -> 
     await world.passes()
     assert world.rooms == ["lobby"]
     assert (store.holder("other"), claims.told) == (None, ["other"])
+
+
+async def test_a_start_that_breaks_gives_its_claim_back() -> None:
+    """An error between the claim and the session does not lock the room for everybody."""
+    store = SharedStore(Replica(RULES).clock)
+
+    class Broken(SharedClaims):
+        async def ends(self, rooms: frozenset[str]) -> Mapping[str, LastEnd]:
+            if store.holder("lobby"):
+                raise RuntimeError("a bug")
+            return await super().ends(rooms)
+
+    world = Replica(RULES, clock=store.clock, claims=Broken(store, "w1"))
+    world.livekit.people = {"lobby": (ADA,)}
+    with pytest.raises(RuntimeError, match="a bug"):
+        await world.passes()
+    await until(lambda: store.holder("lobby") is None)
+    await world.life.close()
