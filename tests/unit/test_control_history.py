@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from connector.base.ends import EndReason
-from connector.control.history import REPLACED_WINDOW_S, History, LastEnd
+from connector.control.history import REPLACED_WINDOW_S, History, LastEnd, ended_since
 from connector.messages.types import SessionEnded
 
 
@@ -61,3 +61,12 @@ def test_what_is_gone_is_forgotten() -> None:
     end(history, EndReason.REMOVED, 30.0, "c")
     history.forget(["b"], before=20.0)
     assert set(history.ends) == {"b", "c"}
+
+
+def test_a_newer_end_is_told_from_the_same_one() -> None:
+    """Times that went through the shared store are a little off; half a second apart is another end."""
+    known = LastEnd(EndReason.ROOM_EMPTY, 10.0)
+    assert not ended_since(known, replace(known, at=10.4))
+    assert not ended_since(known, None)
+    assert ended_since(known, replace(known, at=10.6))
+    assert ended_since(None, known)
