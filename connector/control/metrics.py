@@ -166,7 +166,7 @@ class Metrics(Observer):
         self._tally.count("events_posted_total", outcome)
 
     def loop_lag(self, seconds: float) -> None:
-        """How late control's own event loop ran what was due (`base.lag.watch_lag`)."""
+        """How late control's own event loop ran what was due (`http.lag.LagMeter`)."""
         self._tally.observe("control_loop_lag_seconds", seconds)
 
     # What the HTTP side tells.
