@@ -135,7 +135,7 @@ class TapStream:
             switchboard.figures.sink_failures += 1
 
     def close(self) -> None:
-        """End the stream; idempotent, does not wait."""
+        """End the stream; idempotent, does not wait: a frame that is being delivered still reaches the sink."""
         if self._sink is not None:
             self._sink = None
             switchboard.figures.taps_open -= 1

@@ -76,14 +76,14 @@ async def test_what_is_captured_is_heard_bit_by_bit(
 
 
 async def test_a_closed_stream_delivers_nothing_and_is_forgotten(loop: Loop) -> None:
-    """After close no frame reaches the sink, and the library's end of stream takes the stream off the switchboard."""
+    """The library's end of stream takes a closed stream off the switchboard; from then on no frame reaches the sink."""
     before = switchboard.figures.taps_open
     stream = TapStream(loop.track, loop.hear)
     assert switchboard.figures.taps_open == before + 1
     await loop.warm()
     stream.close()
-    heard = len(loop.heard)
     await until(lambda: stream not in switchboard.streams.values())
+    heard = len(loop.heard)
     await loop.send(tone(440, 0.05))
     assert len(loop.heard) == heard
     assert switchboard.figures.taps_open == before
