@@ -7,9 +7,11 @@ with agents that talk all the time and with agents that send silence.
 import asyncio
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from statistics import fmean
 
 from bench.bridges import Bridge
 from bench.processes import confined, until, usage
@@ -116,3 +118,17 @@ async def load(stage: Stage, make: MakeBridge, name: str, rooms: int, seconds: f
                 await asyncio.sleep(QUIET_S)
                 silent = await watch(agents, bridge, rooms, seconds)
             return Load(talking, silent, bridge.figures())
+
+
+def averaged(loads: Sequence[Load]) -> Load:
+    """The means of several rounds; the counters are added up."""
+    counters: Counter[str] = Counter()
+    for one in loads:
+        counters.update(one.figures)
+    return Load(mean_cost([one.talking for one in loads]), mean_cost([one.silent for one in loads]), dict(counters))
+
+
+def mean_cost(costs: Sequence[Cost]) -> Cost:
+    """The means of several measurements with the same number of rooms."""
+    means = {field.name: fmean(getattr(cost, field.name) for cost in costs) for field in fields(Cost)}
+    return Cost(**means | {"rooms": costs[0].rooms})

@@ -102,7 +102,6 @@ def rules(livekit_url: str, agent_url: str, rooms: Sequence[str]) -> dict[str, o
         "worker": {
             "engines": 1,
             "max_sessions": max(1, len(rooms)),
-            "reconcile_every": "1s",
             "listen": "127.0.0.1:0",
             "private_listen": "127.0.0.1:0",
         },

@@ -172,7 +172,8 @@ Written by `make bench`; do not edit. The product beside a plain bridge (`bench/
 and AudioStream, stock aiortc track and receiver, a process per room) and beside the SFU alone, measured in one run on
 one machine. Figures of different runs or machines do not compare; the relations do."""
 COST = """The bridge's processes alone on one core; SFU, people and agents on the others. Two people talk in every room
-(prepared packets). Late packets: reached the agent more than 10 ms behind the 20 ms grid, whoever is to blame."""
+(prepared packets). Late packets: reached the agent more than 10 ms behind the 20 ms grid, whoever is to blame. Means of
+interleaved rounds."""
 DELAY = """A chirp each second, found by a matched filter. The time of a sample is the arrival of its packet or frame
 plus its offset in it, at both ends. Medians of the runs' medians."""
 LOSS = """The agent says speech without pauses; the network between the agent and the bridge is bad by a seed, and both

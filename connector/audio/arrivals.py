@@ -19,6 +19,9 @@ LONGEST_S = 0.060
 PAUSE_S = 0.100
 """A frame later than this tells of a source that stopped, not of one that is late; the measuring begins anew."""
 _SETTLED_BUCKETS = 3
+_BUNCH_FRAMES = 8
+"""The first frames of a track come late and in a bunch, while its decoder starts; the measuring begins anew with the
+eighth."""
 
 
 class Arrivals:
@@ -40,6 +43,7 @@ class Arrivals:
         "_highs",
         "_low",
         "_lows",
+        "_noted",
         "frame",
         "last",
         "latest",
@@ -53,6 +57,7 @@ class Arrivals:
         self._lows: deque[float] = deque(maxlen=BUCKETS)
         self._high = self._low = 0.0
         self._bucket_end = 0.0
+        self._noted = 0
         self.latest = 0.0
         self.spread = FIRST_GUESS_S
         self.last: float | None = None
@@ -69,7 +74,11 @@ class Arrivals:
             frame: Its length in samples.
         """
         delay = now - written / RATE_HZ
-        if self.last is None or delay > self.latest + PAUSE_S:
+        self._noted += 1
+        if self.last is None or self._noted == _BUNCH_FRAMES:
+            self._restart(now, delay)
+        elif delay > self.latest + PAUSE_S:
+            self.pauses += 1
             self._restart(now, delay)
         self.last = now
         self.frame = frame
@@ -79,7 +88,6 @@ class Arrivals:
             self._turn(now, delay)
 
     def _restart(self, now: float, delay: float) -> None:
-        self.pauses += self.last is not None
         self._highs.clear()
         self._lows.clear()
         self._high = self._low = delay

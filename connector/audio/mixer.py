@@ -22,9 +22,9 @@ MAX_INPUTS = 128
 """Inputs at most; a leg's own cap is lower. 128 rings take 10 MB."""
 MAX_GAIN_DB = 40.0
 """Gains are kept within ±40 dB."""
-BEHIND_S = 0.0015
-"""Where the phase lock puts a tick: 1.5 ms behind the latest usual arrival of its frames, so about 2 ms behind most of
-them (media.md §7)."""
+BEHIND_S = 0.001
+"""Where the phase lock puts a tick: 1 ms behind the latest usual arrival of its frames, so about 2 ms behind most of
+them (media.md §7). A tick may come 0.5 ms early (`ticks.EARLY_S`); the ring needs what is left of it."""
 
 _METER_EVERY = 5
 """Each input is measured in every fifth tick, in turns: 100 ms is what an eye follows, at a fifth of the cost."""

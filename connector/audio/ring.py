@@ -32,12 +32,14 @@ _STALL_SAMPLES = 200 * SAMPLES_PER_MS
 _LOOKS = 25
 _AGREEING = 3
 """Three looks of half a second must agree before a correction begins: longer than the phase lock needs to settle."""
+_YOUNG_TICKS = 250
+"""In its first five seconds a reader stands where a guess has put it: one look is enough to come closer."""
 _LEAST_SAMPLES = 2 * SAMPLES_PER_MS
 """Corrections below this are not worth the trouble."""
-_SAFE_S = 0.0006
+_SAFE_S = 0.0004
 """A sample that is usually there by now less this can be relied on: where playing starts, and what must be kept."""
-_SPARE_S = 0.0009
-"""What is usually there for this long is spare. Between the two nothing moves; the phase lock aims at 1.5 ms."""
+_SPARE_S = 0.0006
+"""What is usually there for this long is spare. Between the two nothing moves; the phase lock aims at 1 ms."""
 _QUIET = 33
 """Peak below which a jump is not heard: -60 dBFS."""
 _UP: NDArray[np.float32] = np.sin((np.arange(FADE_SAMPLES) + 0.5) * (np.pi / 2 / FADE_SAMPLES)).astype(np.float32) ** 2
@@ -297,7 +299,8 @@ class TrackRing:
         lean = (room >= _LEAST_SAMPLES) - (room <= -_LEAST_SAMPLES)
         self._agreed = self._agreed + 1 if lean == self._lean else 1
         self._lean = lean
-        if lean and self._agreed >= _AGREEING and self.arrivals.settled:
+        agreeing = 1 if lean > 0 and self._figures.ticks < _YOUNG_TICKS else _AGREEING
+        if lean and self._agreed >= agreeing and self.arrivals.settled:
             self._correction = lean * (abs(room) // stretch.STEP)
             self._agreed = 0
         self._begin_looks()

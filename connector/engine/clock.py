@@ -15,7 +15,10 @@ import structlog
 from connector.base.redact import redact
 
 _EARLY_S = 0.0005
-"""What is due within half a millisecond is done in this wake-up; the loop's own resolution is 1 ms."""
+"""What is due within half a millisecond is done in this wake-up."""
+_AHEAD_S = 0.0003
+"""Asked for so much earlier: the loop rounds its waits up to whole milliseconds, half of one on average. Less than
+`_EARLY_S`, so that what was waited for is due by then."""
 _TOGETHER_S = 0.003
 """Sessions that are due this soon after the first one are waited for: one wake-up for all, with the caches still warm.
 The frames of all rooms come together every 10 ms, so their ticks mostly do."""
@@ -62,7 +65,9 @@ class EngineClock:
             loop = asyncio.get_running_loop()
             first = min(due for _, _, due in self._due.values())
             at = max(due for _, _, due in self._due.values() if due <= first + _TOGETHER_S)
-            self._timer = loop.call_later(max(0.0, at - time.monotonic()), self._wake, context=self._own_context)
+            self._timer = loop.call_later(
+                max(0.0, at - _AHEAD_S - time.monotonic()), self._wake, context=self._own_context
+            )
 
     def _cancel(self) -> None:
         if self._timer is not None:

@@ -23,6 +23,14 @@ def test_the_first_frames_are_given_a_guess() -> None:
     assert arrivals.frame == FRAME
 
 
+def test_a_bunch_at_the_start_does_not_count() -> None:
+    """A track's first frames that come late together, while its decoder starts, ask for no prefill."""
+    bunched = [0.05 - place * SECONDS for place in range(5)]
+    arrivals = fed(bunched + [0.0] * 10)
+    assert arrivals.latest == pytest.approx(50.0 + FIRST_GUESS_S)
+    assert arrivals.pauses == 0
+
+
 def test_punctual_frames_need_no_prefill() -> None:
     """After two seconds of punctual frames nothing is allowed for any more."""
     arrivals = fed([0.0] * 250)
