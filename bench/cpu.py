@@ -9,7 +9,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from statistics import fmean
 
@@ -130,5 +130,5 @@ def averaged(loads: Sequence[Load]) -> Load:
 
 def mean_cost(costs: Sequence[Cost]) -> Cost:
     """The means of several measurements with the same number of rooms."""
-    means = {field.name: fmean(getattr(cost, field.name) for cost in costs) for field in fields(Cost)}
-    return Cost(**means | {"rooms": costs[0].rooms})
+    names = [field.name for field in fields(Cost) if field.name != "rooms"]
+    return replace(costs[0], **{name: fmean(getattr(cost, name) for cost in costs) for name in names})
