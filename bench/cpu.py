@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 from bench.bridges import Bridge
 from bench.processes import confined, until, usage
@@ -131,4 +132,5 @@ def averaged(loads: Sequence[Load]) -> Load:
 def mean_cost(costs: Sequence[Cost]) -> Cost:
     """The means of several measurements with the same number of rooms."""
     names = [field.name for field in fields(Cost) if field.name != "rooms"]
-    return replace(costs[0], **{name: fmean(getattr(cost, name) for cost in costs) for name in names})
+    means: dict[str, Any] = {name: fmean(getattr(cost, name) for cost in costs) for name in names}
+    return replace(costs[0], **means)
