@@ -6,6 +6,7 @@ were measured with livekit 1.2.1.
 """
 
 import ctypes
+import functools
 import threading
 from collections import deque
 from dataclasses import dataclass
@@ -191,6 +192,7 @@ _retired: deque[Samples] = deque(maxlen=16)
 """Buffers of closed lines, 30 KB each. A capture is done after 0.3 ms, far sooner than 16 more lines are closed."""
 
 
+@functools.cache
 def _library() -> ctypes.CDLL:
     library: ctypes.CDLL = FfiClient.instance._ffi_lib  # noqa: SLF001 - the seam
     return library
