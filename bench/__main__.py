@@ -47,7 +47,7 @@ class Extent:
     impaired_s: float
 
 
-FULL = Extent(rooms=(2, 10), plain_rooms=2, rounds=3, cpu_s=15, runs=7, delay_s=20, seeds=5, impaired_s=60)
+FULL = Extent(rooms=(2, 10), plain_rooms=2, rounds=2, cpu_s=30, runs=7, delay_s=20, seeds=5, impaired_s=60)
 QUICK = Extent(rooms=(1, 3), plain_rooms=1, rounds=1, cpu_s=8, runs=1, delay_s=16, seeds=1, impaired_s=12)
 SETTLE_S = 8.0
 
@@ -134,7 +134,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a few minutes; the figures are no evidence")
     parts = ["cpu", "delay", "loss"]
-    parser.add_argument("--part", nargs="+", choices=parts, default=parts, help="only these; cpu alone takes 5 minutes")
+    parser.add_argument("--part", nargs="+", choices=parts, default=parts, help="only these; cpu alone takes 7 minutes")
     parser.add_argument("--bridge", nargs="+", choices=list(KINDS), default=list(KINDS), help="only these, no verdicts")
     parser.add_argument("--keep", type=Path, help="keep logs and recordings in this folder")
     parser.add_argument(
