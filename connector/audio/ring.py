@@ -221,10 +221,10 @@ class TrackRing:
         self._begin_looks()
 
     def _play(self, now: float, written: int) -> Samples:
+        if not self._correction:
+            self._look(now, written)
         if self._correction:
             self._jump_if_quiet(written)
-        else:
-            self._look(now, written)
         begin = self._read
         hurry = self._correction > 0
         if self._correction and written - begin + stretch.BEFORE >= stretch.needed(hurry=hurry):

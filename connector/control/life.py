@@ -17,6 +17,7 @@ from connector.base.ends import EndReason
 from connector.base.redact import redact
 from connector.base.trigger import Trigger
 from connector.config.model import RoomRule
+from connector.control import session_log
 from connector.control.claims import ClaimOutcome, Claims
 from connector.control.desired import Verdict, Why
 from connector.control.history import History, LastEnd, ended_since
@@ -28,7 +29,6 @@ from connector.control.ports import Hosts, LifeActions
 from connector.control.requests import Request, Requests
 from connector.control.rule_changes import SessionChange, SessionUpdate, session_updates
 from connector.control.seen import RoomSeen
-from connector.control.session_log import SessionLog
 from connector.control.sessions import Running, RunningSessions
 from connector.messages.types import SessionEnded, SessionState
 
@@ -63,7 +63,6 @@ class Life:
         self._answered_at: dict[str, float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._log = structlog.get_logger()
-        self._lines = SessionLog()
         self.history = History()
         self.requests = Requests()
         self.running = RunningSessions()
@@ -229,7 +228,7 @@ class Life:
         self.idle.clear()
         self.report_load()
         self._observer.session_started(order, trigger)
-        self._lines.started(running)
+        session_log.started(running)
         return Why.SERVE
 
     async def release_idle(self, rooms: Iterable[str]) -> None:
@@ -273,7 +272,7 @@ class Life:
         if message.state == "live":
             self.history.live(message.room)
         self._observer.session_state(message)
-        self._lines.state(message)
+        session_log.state(message)
 
     def on_ended(self, message: SessionEnded) -> None:
         """A session is over: remember how, and look at the room again."""
@@ -283,7 +282,7 @@ class Life:
         now = self._now()
         end = self.history.ended(message, room_sid=running.room_sid, agent=running.agent, now=now)
         self.key.on_ended(message, now)
-        self._lines.ended(message)
+        session_log.ended(message)
         self._observer.session_ended(message)
         if message.delete_room:
             self._soon(self._do.close_room(message.room))

@@ -12,13 +12,12 @@ from collections.abc import Callable
 
 import structlog
 
+from connector.audio.ticks import EARLY_S
 from connector.base.redact import redact
 
-_EARLY_S = 0.0005
-"""What is due within half a millisecond is done in this wake-up."""
 _AHEAD_S = 0.0003
 """Asked for so much earlier: the loop rounds its waits up to whole milliseconds, half of one on average. Less than
-`_EARLY_S`, so that what was waited for is due by then."""
+`EARLY_S`, so that what was waited for is due by then."""
 _TOGETHER_S = 0.003
 """Sessions that are due this soon after the first one are waited for: one wake-up for all, with the caches still warm.
 The frames of all rooms come together every 10 ms, so their ticks mostly do."""
@@ -77,7 +76,7 @@ class EngineClock:
     def _wake(self) -> None:
         for key, (run, context, due) in list(self._due.items()):
             now = time.monotonic()
-            if due > now + _EARLY_S or key not in self._due:
+            if due > now + EARLY_S or key not in self._due:
                 continue
             try:
                 following = context.run(run, now)
