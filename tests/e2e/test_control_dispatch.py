@@ -1,6 +1,7 @@
 """LiveKit's agent dispatch on a real server: what its users do reaches us as a request for a room."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Self
 
@@ -186,6 +187,18 @@ async def test_a_wrong_secret_is_one_clear_line(livekit: LiveKitServer) -> None:
 
 def _held(control: Control) -> int:
     return len(control.dispatch._book._jobs)
+
+
+async def _asked_for(scene: Scene, control: Control) -> list[str]:
+    """Dispatch the agent into new rooms until we are asked for one, as LiveKit may lose a job; returns the rooms."""
+    rooms: list[str] = []
+    async with asyncio.timeout(20):
+        while not control.asked:
+            rooms.append(f"{scene.room}-{len(rooms) + 2}")
+            await create(scene, room=rooms[-1])
+            with contextlib.suppress(TimeoutError):
+                await until(lambda: bool(control.asked), 2)
+    return rooms
 
 
 async def _settled(scene: Scene) -> None:
