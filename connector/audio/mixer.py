@@ -22,10 +22,15 @@ MAX_INPUTS = 128
 """Inputs at most; a leg's own cap is lower. 128 rings take 10 MB."""
 MAX_GAIN_DB = 40.0
 """Gains are kept within ±40 dB."""
-BEHIND_S = 0.001
-"""Where the phase lock puts a tick: 1 ms behind the latest usual arrival of its frames, so about 2 ms behind most of
-them (media.md §7). A tick may come 0.5 ms early (`ticks.EARLY_S`); the ring needs what is left of it."""
-
+BEHIND_S = 0.003
+"""Where the phase lock puts a tick's time: so long behind the latest arrival of its frames that a hiccup still fits in.
+It costs no delay, as a tick runs before its time when its frames are there."""
+MAX_LEAD_S = 0.008
+"""A tick runs at most so long before its time: less than the 10 ms between frames."""
+_LOOK_S = 0.0002
+"""So long after the usual arrival of its frames a tick is tried for the first time."""
+_FLOWS_S = 0.040
+"""A track from which nothing came for so long is not waited for."""
 _METER_EVERY = 5
 """Each input is measured in every fifth tick, in turns: 100 ms is what an eye follows, at a fifth of the cost."""
 _PHASE_EVERY = 50
@@ -112,6 +117,7 @@ class RoomMixer:
         self._leaving: list[_Input] = []
         self._limiter = Limiter()
         self._phase: float | None = None
+        self._lead = 0.0
         self._figures = MixerFigures()
         self._closed = RingFigures()
 
@@ -156,7 +162,8 @@ class RoomMixer:
         """Mix the next 20 ms.
 
         Args:
-            now: Monotonic seconds of this wake-up; the same for all ticks that catch up in one.
+            now: Monotonic seconds of this wake-up, or the time of a tick that runs early; the same for all ticks that
+                catch up in one.
 
         Returns:
             960 samples int16, silence when nothing is heard. Not to be written to.
@@ -217,6 +224,23 @@ class RoomMixer:
         return -behind if behind < _PERIOD_S / 2 else _PERIOD_S - behind
 
     @property
+    def lead_s(self) -> float:
+        """How long before its time a tick's frames usually are there: 0 to `MAX_LEAD_S`. For when to ask `complete`."""
+        return self._lead
+
+    def complete(self, now: float) -> bool:
+        """Whether a tick would not be any better later: every track from which frames come has its 20 ms.
+
+        Args:
+            now: Monotonic seconds.
+        """
+        return all(
+            entry.ring.ready
+            for entry in self._inputs.values()
+            if entry.ring.arrivals.last is not None and now - entry.ring.arrivals.last < _FLOWS_S
+        )
+
+    @property
     def figures(self) -> MixerFigures:
         """The counters as they stand, a copy."""
         rings = RingFigures()
@@ -251,15 +275,20 @@ class RoomMixer:
 
         The tracks of a process arrive one after the other every 10 ms; the tick belongs behind the last of them.
         """
-        phases = sorted(
-            entry.ring.phase % _PERIOD_S
+        rings = [
+            entry.ring
             for entry in self._inputs.values()
             if entry.ring.arrivals.last is not None and now - entry.ring.arrivals.last < _STALE_S
-        )
-        if not phases:
+        ]
+        if not rings:
+            self._lead = 0.0
             return None
+        found = sorted((ring.phase % _PERIOD_S, ring.lateness) for ring in rings)
+        phases = [phase for phase, _ in found]
         waits = [after - before for before, after in zip(phases, [*phases[1:], phases[0] + _PERIOD_S], strict=True)]
-        return phases[waits.index(max(waits))]
+        phase, lateness = found[waits.index(max(waits))]
+        self._lead = min(MAX_LEAD_S, max(0.0, lateness + BEHIND_S - _LOOK_S))
+        return phase
 
 
 def _gain(gain_db: float) -> float:

@@ -39,7 +39,7 @@ _LEAST_SAMPLES = 2 * SAMPLES_PER_MS
 _SAFE_S = 0.0004
 """A sample that is usually there by now less this can be relied on: where playing starts, and what must be kept."""
 _SPARE_S = 0.0006
-"""What is usually there for this long is spare. Between the two nothing moves; the phase lock aims at 1 ms."""
+"""What is usually there for this long is spare. Between the two nothing moves."""
 _QUIET = 33
 """Peak below which a jump is not heard: -60 dBFS."""
 _UP: NDArray[np.float32] = np.sin((np.arange(FADE_SAMPLES) + 0.5) * (np.pi / 2 / FADE_SAMPLES)).astype(np.float32) ** 2
@@ -172,6 +172,16 @@ class TrackRing:
     def phase(self) -> float:
         """When frames have arrived at the latest: this time, in monotonic seconds, give or take whole frames."""
         return self.arrivals.latest + self._written / RATE_HZ
+
+    @property
+    def lateness(self) -> float:
+        """Seconds from when most frames have arrived until they have at the latest."""
+        return self.arrivals.latest - self.arrivals.usual
+
+    @property
+    def ready(self) -> bool:
+        """Whether it plays, and has a tick to give."""
+        return self._playing and self.waiting >= TICK_SAMPLES
 
     @property
     def _cap(self) -> int:

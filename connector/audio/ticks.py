@@ -76,18 +76,20 @@ class TickSchedule:
         """When the next tick is due, in monotonic seconds."""
         return self._origin + self._count * TICK_SECONDS
 
-    def due(self, now: float) -> int:
+    def due(self, now: float, early_s: float = EARLY_S) -> int:
         """Take the ticks that are due.
 
         Args:
             now: Monotonic seconds.
+            early_s: How long before its time the next tick may run; less than 20 ms.
 
         Returns:
             How many to run now, 0 to `max_catch_up`. Given out plus skipped ticks are always the whole 20 ms passed
-            since the start (a wake-up up to 0.5 ms early counts as on time), the phase lock's steps apart.
+            since the start (0.5 ms early counts as passed, and so does a tick that runs `early_s` early), the phase
+            lock's steps apart.
         """
         late = now - self.next_at
-        if late < -EARLY_S:
+        if late < -early_s:
             return 0
         passed = int((late + EARLY_S) / TICK_SECONDS) + 1
         ticks = min(passed, self._max_catch_up)

@@ -17,11 +17,13 @@ from connector.audio.mixer import RoomMixer
 from connector.audio.quality import CallQuality
 from connector.audio.receive import ReceivePath
 from connector.audio.send import SendPath
-from connector.audio.ticks import TickSchedule
+from connector.audio.ticks import EARLY_S, TickSchedule
 from connector.audio.timeline import ReplyTimeline
 from connector.base.legs import AudioCodec
 from connector.session.ledger import merged, numbers
 
+_AGAIN_S = 0.001
+"""A tick whose frames are not all there is tried again after so long, until its time has come."""
 _NOTHING: Samples = np.zeros(0, dtype=np.int16)
 
 
@@ -94,7 +96,9 @@ class AudioCore:
         self._reply(receive.add(packet, now), now)
 
     def run(self, now: float) -> float:
-        """Do the ticks that are due.
+        """Do the ticks that are due, and the next one before its time if all of its frames are there.
+
+        A tick's time is when even late frames have come (`RoomMixer.phase_shift`); most come some milliseconds before.
 
         Args:
             now: Monotonic seconds.
@@ -102,13 +106,16 @@ class AudioCore:
         Returns:
             When to be called next, in monotonic seconds.
         """
-        for _ in range(self._schedule.due(now)):
-            self._tick(now)
-        self._schedule.nudge(self.inputs.phase_shift(self._schedule.next_at))
-        return self._schedule.next_at
+        schedule, inputs = self._schedule, self.inputs
+        at = max(now, schedule.next_at)
+        early_s = EARLY_S + inputs.lead_s if at > now and inputs.complete(now) else EARLY_S
+        for _ in range(schedule.due(now, early_s)):
+            self._tick(now, at)
+        schedule.nudge(inputs.phase_shift(schedule.next_at))
+        return max(schedule.next_at - inputs.lead_s, min(schedule.next_at, now + _AGAIN_S))
 
-    def _tick(self, now: float) -> None:
-        mixed = self.inputs.tick(now)
+    def _tick(self, now: float, at: float) -> None:
+        mixed = self.inputs.tick(at)
         if self._send is not None and self._to_agent is not None:
             packet = self._send.encode(mixed)
             self._to_agent(packet.payload, packet.timestamp)

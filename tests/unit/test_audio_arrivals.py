@@ -46,6 +46,17 @@ def test_regular_lateness_is_allowed_for() -> None:
     assert arrivals.latest == pytest.approx(50.008)
 
 
+def test_what_is_usual_is_what_nine_of_ten_keep() -> None:
+    """One late frame in twenty moves only the latest, three in ten the usual too; a pause begins both anew."""
+    rare = fed([0.003 if place % 20 == 10 else 0.001 for place in range(1_000)])
+    assert rare.usual == pytest.approx(50.001, abs=0.0003)
+    assert rare.latest == pytest.approx(50.003)
+    often = fed([0.003 if place % 10 < 3 else 0.001 for place in range(1_000)])
+    assert often.usual == pytest.approx(50.003, abs=0.0003)
+    paused = fed([0.0] * 300 + [1.0])
+    assert paused.usual == pytest.approx(paused.latest, abs=0.0001)
+
+
 def test_one_hiccup_in_ten_seconds_does_not_count() -> None:
     """A single late frame is worth no longer delay."""
     arrivals = fed([0.04 if place == 300 else 0.0 for place in range(600)])

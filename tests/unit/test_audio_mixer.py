@@ -304,8 +304,50 @@ def locked_distance(offsets: list[float], start: float) -> float:
 @pytest.mark.parametrize("start", [0.0, 0.0014, 0.005, 0.0083])
 @pytest.mark.parametrize("offsets", [[0.0], [0.0, 0.001, 0.002], [0.0095, 0.0099]])
 def test_the_phase_lock_settles_behind_the_last_track(start: float, offsets: list[float]) -> None:
-    """From any phase, ticks come to stand 1.5 ms behind the last frame of a burst."""
+    """From any phase, ticks come to stand 3 ms behind the last frame of a burst."""
     assert locked_distance(offsets, start) == pytest.approx(BEHIND_S, abs=0.0003)
+
+
+def test_a_tick_is_complete_when_every_track_that_flows_has_20_ms() -> None:
+    """A track that plays must have its tick; one that begins is not complete; one that stopped is not waited for."""
+    stage = Stage()
+    assert stage.mixer.complete(stage.now)
+    stage.open("a", "b")
+    assert stage.mixer.complete(stage.now)
+    stage.sinks["a"](np.ones(FRAME, np.int16))
+    assert not stage.mixer.complete(stage.now)
+    stage.play({"a": tone(300, -20, 0.2), "b": tone(300, -20, 0.2)})
+    while stage.mixer.complete(stage.now):
+        stage.mixer.tick(stage.now)
+    for _ in range(2):
+        stage.now += 0.01
+        stage.sinks["a"](np.ones(FRAME, np.int16))
+    assert not stage.mixer.complete(stage.now)
+    for _ in range(2):
+        stage.sinks["b"](np.ones(FRAME, np.int16))
+    assert stage.mixer.complete(stage.now)
+    stage.mixer.tick(stage.now)
+    assert not stage.mixer.complete(stage.now)
+    assert stage.mixer.complete(stage.now + 0.05)
+
+
+def test_the_lead_is_what_lies_between_usual_and_latest() -> None:
+    """Punctual frames leave the tick's distance from them, some late ones more, no frames nothing."""
+    for late_s in (0.0, 0.002):
+        now = [1_000.0]
+        mixer = RoomMixer(lambda now=now: now[0])  # type: ignore[misc]
+        sink = mixer.open("a", 0.0)
+        for place in range(800):
+            now[0] = 1_000.0 + 0.01 * place + late_s * (place % 40 == 0)
+            sink(np.zeros(FRAME, np.int16))
+            if place % 2:
+                mixer.tick(now[0] + 0.005)
+        mixer.phase_shift(now[0])
+        assert mixer.lead_s == pytest.approx(BEHIND_S + late_s, abs=0.0005)
+        for _ in range(50):
+            mixer.tick(now[0] + 2)
+        mixer.phase_shift(now[0] + 2)
+        assert mixer.lead_s == 0
 
 
 def test_without_frames_nothing_is_shifted() -> None:

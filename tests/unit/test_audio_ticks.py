@@ -72,6 +72,20 @@ def test_too_early_is_nothing_and_nearly_is_now() -> None:
     assert schedule.due(0.0) == 0
 
 
+@given(st.lists(st.tuples(st.integers(0, 50_000), st.integers(0, 8_000)), min_size=1, max_size=60))
+def test_ticks_before_their_time_are_not_more(steps_us: list[tuple[int, int]]) -> None:
+    """However early some of them run, each tick runs once: at most one more than have passed, never one less."""
+    schedule = TickSchedule(1_000.0)
+    elapsed_us = passed = 0
+    for step, early in steps_us:
+        elapsed_us += step
+        passed += schedule.due(1_000.0 + elapsed_us / 1e6, EARLY_S + early / 1e6)
+        least = (elapsed_us + EARLY_S * 1e6 - 1e-3) // 20_000
+        most = (elapsed_us + EARLY_S * 1e6 + 8_000 + 1e-3) // 20_000
+        assert least <= passed + schedule.figures.skipped <= most
+    assert schedule.figures.late_s >= 0
+
+
 @given(st.floats(min_value=-0.05, max_value=0.05))
 def test_the_phase_lock_moves_a_tick_by_little(shift_s: float) -> None:
     """However large the error, one tick moves by at most 0.3 ms, towards where it was asked to."""
