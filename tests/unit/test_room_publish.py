@@ -187,8 +187,8 @@ def test_who_may_speak(sources: tuple[int, ...], *, can_publish: bool, speaks: b
 
 def test_the_replys_bitrate_is_where_a_voice_is_coded_by_celt_alone() -> None:
     """As WebRTC sets the codec up (mono VoIP, complexity 9, FEC allowed), every packet of a voice says CELT."""
-    encoder = OpusEncoder(bitrate=BITRATE, complexity=9, packet_loss_percent=0)
+    encoder = OpusEncoder(bitrate=BITRATE, wideband=False, complexity=9, packet_loss_percent=0)
     configurations = {encoder.encode(frame)[0] >> 3 for frame in speech(3.0).reshape(-1, TICK_SAMPLES)}
     assert configurations <= set(range(16, 32))
-    below = OpusEncoder(bitrate=32_000, complexity=9, packet_loss_percent=0)
+    below = OpusEncoder(bitrate=32_000, wideband=False, complexity=9, packet_loss_percent=0)
     assert {below.encode(frame)[0] >> 3 for frame in speech(1.0).reshape(-1, TICK_SAMPLES)} <= set(range(16))
