@@ -102,7 +102,8 @@ class Arrivals:
         self._bucket_end = now + BUCKET_S
         self.settled = False
         self.spread = FIRST_GUESS_S
-        self.latest = self.usual = delay + FIRST_GUESS_S
+        self.latest = delay + FIRST_GUESS_S
+        self.usual = delay
 
     def _turn(self, now: float, delay: float) -> None:
         """Close a bucket, and draw the conclusions."""
