@@ -35,6 +35,7 @@ async def serve(fd: int) -> None:
     for fallback in fallbacks:
         structlog.get_logger().warning("seam_fallback", what=fallback)
     client = OfferClient()
+    await client.warm()
     secrets = EngineSecrets()
     with contextlib.suppress(ConfigError):  # the good ones of now serve while a later file is wrong
         secrets.read()

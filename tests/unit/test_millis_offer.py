@@ -1,5 +1,7 @@
 import asyncio
 import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 
@@ -375,3 +377,33 @@ async def test_cancelling_an_offer_leaves_nothing(client: OfferClient, scheme: s
         with pytest.raises(asyncio.CancelledError):
             await task
     assert not client.figures.outcomes
+
+
+FIRST_CALL = """
+import asyncio, sys
+import connector.engine.__main__
+from connector.base.errors import AgentLegError
+from connector.millis.offer import OfferClient
+from connector.millis.options import AgentLegOptions
+from connector.base.secrets import Secret
+
+async def main():
+    client = OfferClient()
+    await client.warm()
+    known = set(sys.modules)
+    try:
+        await client.offer(AgentLegOptions(url=sys.argv[1], key=Secret("k"), auth="raw", agent_id="a"), "v=0")
+    except AgentLegError:
+        print(sorted(set(sys.modules) - known))
+
+asyncio.run(main())
+"""
+
+
+def test_the_first_call_of_a_warm_client_loads_nothing() -> None:
+    """What is loaded late would hold up every session of the process."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    arguments = [sys.executable, "-c", FIRST_CALL, f"http://127.0.0.1:{port}"]
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "[]", done.stderr
