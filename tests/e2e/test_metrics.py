@@ -83,7 +83,7 @@ async def test_a_call_in_figures(livekit: LiveKitServer, scene: Scene, room_name
         assert after[f"stage_duration_seconds_count|{stage}"] == 1, stage
     for leg in ("agent", "room"):
         assert after[f"rtp_packets_total|in|{leg}"] > 50, leg
-        assert after[f"rtp_packets_total|out|{leg}"] > 50, leg
+        assert after[f"rtp_packets_total|out|{leg}"] > 25, leg  # the greeting takes some 45; silence after it none
     for flow in ("to_agent", "to_room"):
         assert after[f"audio_frames_total|{flow}|media"] > 50, flow
         assert after[f"audio_buffer_seconds_count|{flow}"] > 0, flow
