@@ -18,7 +18,7 @@ LONGEST_S = 0.060
 """Lateness that a prefill is ready to cover; the longest interval measured with 20 rooms was 59 ms (media.md §3)."""
 PAUSE_S = 0.100
 """A frame later than this tells of a source that stopped, not of one that is late; the measuring begins anew."""
-USUAL_SHARE = 0.9
+_USUAL_SHARE = 0.9
 """Share of the frames that come by the usual delay."""
 _USUAL_STEP_S = 0.0001
 """How far one frame moves the usual delay: it falls by 1 ms a second and rises nine times as fast."""
@@ -91,7 +91,7 @@ class Arrivals:
         self.frame = frame
         self._high = max(self._high, delay)
         self._low = min(self._low, delay)
-        self.usual += _USUAL_STEP_S * (USUAL_SHARE if delay > self.usual else USUAL_SHARE - 1)
+        self.usual += _USUAL_STEP_S * (_USUAL_SHARE if delay > self.usual else _USUAL_SHARE - 1)
         if now >= self._bucket_end:
             self._turn(now, delay)
 

@@ -199,9 +199,7 @@ class RoomMixer:
         Returns:
             Seconds of audio that wait in a ring, and seconds of lateness that a ring allows for.
         """
-        rings = [
-            entry.ring for entry in self._inputs.values() if now - (entry.ring.arrivals.last or -_STALE_S) < _STALE_S
-        ]
+        rings = self._fed(now, _STALE_S)
         if not rings:
             return None
         return max(ring.waiting for ring in rings) / RATE_HZ, max(ring.arrivals.spread for ring in rings)
@@ -217,7 +215,7 @@ class RoomMixer:
             when frames arrive at the latest, not at the newest one: a single late frame must not move the ticks.
         """
         if self._phase is None or self._figures.ticks % _PHASE_EVERY == 0:
-            self._phase = self._find_phase(at)
+            self._phase, self._lead = self._find_phase(at)
         if self._phase is None:
             return 0.0
         behind = (at - self._phase - BEHIND_S) % _PERIOD_S
@@ -234,11 +232,7 @@ class RoomMixer:
         Args:
             now: Monotonic seconds.
         """
-        return all(
-            entry.ring.ready
-            for entry in self._inputs.values()
-            if entry.ring.arrivals.last is not None and now - entry.ring.arrivals.last < _FLOWS_S
-        )
+        return all(ring.ready for ring in self._fed(now, _FLOWS_S))
 
     @property
     def figures(self) -> MixerFigures:
@@ -270,25 +264,23 @@ class RoomMixer:
             wide += more if entry.gain == entry.target == 1.0 else _amplified(entry, more)
         return self._limiter.process(wide)
 
-    def _find_phase(self, now: float) -> float | None:
-        """The last arrival before the longest time in which none comes, modulo 10 ms.
+    def _fed(self, now: float, within_s: float) -> list[TrackRing]:
+        """The rings into which a frame came less than `within_s` ago."""
+        rings = [entry.ring for entry in self._inputs.values()]
+        return [ring for ring in rings if ring.arrivals.last is not None and now - ring.arrivals.last < within_s]
+
+    def _find_phase(self, now: float) -> tuple[float | None, float]:
+        """The last arrival before the longest time in which none comes, modulo 10 ms, and the lead of a tick behind it.
 
         The tracks of a process arrive one after the other every 10 ms; the tick belongs behind the last of them.
         """
-        rings = [
-            entry.ring
-            for entry in self._inputs.values()
-            if entry.ring.arrivals.last is not None and now - entry.ring.arrivals.last < _STALE_S
-        ]
-        if not rings:
-            self._lead = 0.0
-            return None
-        found = sorted((ring.phase % _PERIOD_S, ring.lateness) for ring in rings)
+        found = sorted((ring.phase % _PERIOD_S, ring.lateness) for ring in self._fed(now, _STALE_S))
+        if not found:
+            return None, 0.0
         phases = [phase for phase, _ in found]
         waits = [after - before for before, after in zip(phases, [*phases[1:], phases[0] + _PERIOD_S], strict=True)]
         phase, lateness = found[waits.index(max(waits))]
-        self._lead = min(MAX_LEAD_S, max(0.0, lateness + BEHIND_S - _LOOK_S))
-        return phase
+        return phase, min(MAX_LEAD_S, max(0.0, lateness + BEHIND_S - _LOOK_S))
 
 
 def _gain(gain_db: float) -> float:
