@@ -174,7 +174,15 @@ class Speaker:
         options = rtc.RoomOptions(auto_subscribe=self._hear)
         if self._shared_key is not None:
             options.encryption = rtc.E2EEOptions(rtc.KeyProviderOptions(shared_key=self._shared_key))
-        await self.room.connect(self._place.url, self._token(), options)
+        joining = asyncio.create_task(self.room.connect(self._place.url, self._token(), options), name="join")
+        try:
+            await asyncio.shield(joining)
+        except asyncio.CancelledError:
+            # The SDK ends the whole process 15 s after a join that nobody took the end of.
+            await asyncio.wait({joining})
+            if not joining.cancelled() and joining.exception() is None:
+                await self.room.disconnect()
+            raise
         seams.keep_runtime(self.room)
 
     async def publish(self, source: str = "microphone", *, name: str = "", dtx: bool = True) -> Voice:

@@ -116,7 +116,7 @@ async def test_without_livekit_server_it_is_one_line(tmp_path: Path) -> None:
     """A missing livekit-server is named with the remedy, exit code 69."""
     async with running(tmp_path / "report", LIVEKIT_SERVER="/nowhere/livekit-server") as demo:
         pass
-    assert demo.process.returncode == 69
+    assert demo.process.returncode == 69, demo.output
     assert len(demo.output.strip().splitlines()) == 1
     assert "LIVEKIT_SERVER" in demo.output
 
@@ -126,7 +126,7 @@ async def test_a_worker_that_dies_is_named_with_its_last_words(tmp_path: Path) -
     (tmp_path / "rooms.yaml").write_text("rooms: nonsense\n")
     async with running(tmp_path / "report", "--config", str(tmp_path / "rooms.yaml")) as demo:
         pass
-    assert demo.process.returncode == 1
+    assert demo.process.returncode == 1, demo.output
     assert "the worker ended early, with status 78" in demo.output
     assert "rooms.yaml:1:" in demo.output
 
@@ -137,6 +137,6 @@ async def test_a_livekit_server_that_dies_is_named(tmp_path: Path) -> None:
         await until(lambda: "says:" in demo.output, 60)
         started = demo.descendants()
         next(p for p in started if "livekit" in p.name()).kill()
-    assert demo.process.returncode == 1
+    assert demo.process.returncode == 1, demo.output
     assert "livekit-server ended early" in demo.output
     assert list(still_there(started)) == []
