@@ -204,20 +204,20 @@ class RoomMixer:
             return None
         return max(ring.waiting for ring in rings) / RATE_HZ, max(ring.arrivals.spread for ring in rings)
 
-    def phase_shift(self, at: float) -> float:
+    def phase_shift(self, at: float) -> float | None:
         """How much later a tick should come to stand `BEHIND_S` behind the frames that it takes.
 
         Args:
             at: When a tick is due, in monotonic seconds (`TickSchedule.next_at`).
 
         Returns:
-            Seconds for `TickSchedule.nudge`, within ±5 ms, negative for earlier; 0 while no frames come. It looks at
+            Seconds for `TickSchedule.nudge`, within ±5 ms, negative for earlier; None while no frames come. It looks at
             when frames arrive at the latest, not at the newest one: a single late frame must not move the ticks.
         """
         if self._phase is None or self._figures.ticks % _PHASE_EVERY == 0:
             self._phase, self._lead = self._find_phase(at)
         if self._phase is None:
-            return 0.0
+            return None
         behind = (at - self._phase - BEHIND_S) % _PERIOD_S
         return -behind if behind < _PERIOD_S / 2 else _PERIOD_S - behind
 

@@ -3,8 +3,12 @@
 The clock drives, never the inputs: ticks stand on a lattice, and as many are due as its points have passed. Too many
 at once are not made up for but skipped, and the lattice stays. The phase lock moves the whole lattice by tiny steps,
 so that a tick comes shortly behind the frames that it takes.
+
+Frames come every 10 ms, ticks every 20: each session has two places to choose from. `TickGrid` brings the sessions of a
+process to the same one, so that their ticks share a wake-up.
 """
 
+import math
 from bisect import bisect_left
 from dataclasses import dataclass, field
 
@@ -20,6 +24,8 @@ LATE_S = 0.010
 """A tick later than this is counted."""
 EARLY_S = 0.0005
 """A wake-up this much too early counts as on time: timers are not exact, and waking again costs more."""
+FURTHEST_S = 0.007
+"""The way to the place where the others are may be so long; to the nearest it is 5 ms at most."""
 _GAIN = 0.1
 """Share of the phase error that is corrected per tick, so that the jitter of single frames averages out."""
 
@@ -47,6 +53,38 @@ class TickFigures:
     worst_late_ms: float = 0.0
     late_s: float = 0.0
     lateness: list[int] = field(default_factory=lambda: [0] * (len(TICK_LATE_S) + 1))
+
+
+class TickGrid:
+    """Where the ticks of a process's sessions are, modulo 20 ms. It only advises: any place is right for a session.
+
+    Args:
+        at: Where the first session's ticks are to be, in monotonic seconds.
+    """
+
+    def __init__(self, at: float) -> None:
+        self._at = at
+
+    def start(self, now: float) -> float:
+        """A time up to 20 ms before `now` at which a new session's lattice may begin."""
+        return now - (now - self._at) % TICK_SECONDS
+
+    def choose(self, at: float, shift_s: float) -> float:
+        """Choose between the two places that a phase lock can go to.
+
+        Args:
+            at: When the session's next tick is due.
+            shift_s: What the phase lock asks for, within ±5 ms.
+
+        Returns:
+            The same, or 10 ms more or less where that leads to the others' place and is at most `FURTHEST_S`.
+        """
+        apart = (at + shift_s - self._at + TICK_SECONDS / 4) % TICK_SECONDS
+        other = shift_s - math.copysign(TICK_SECONDS / 2, shift_s)
+        if apart >= TICK_SECONDS / 2 and abs(other) <= FURTHEST_S:
+            shift_s = other
+        self._at = at + shift_s
+        return shift_s
 
 
 class TickSchedule:

@@ -4,6 +4,8 @@ Downwards, in the order of the flow. Towards the agent: the leg's frames → `in
 limited on the tick) → `SendPath` (Opus) → the agent leg. Towards the room: the agent's packets → `ReceivePath` →
 `ReplyGate` → the room leg; `ReplyTimeline` adds silence where the agent pauses. The core knows no leg; both ends are
 plain callables that never block.
+
+A tick is worked off in stages (`run`, then `stages`), so that the sessions of a process can go through each together.
 """
 
 from collections.abc import Callable
@@ -16,8 +18,8 @@ from connector.audio.gate import ReplyGate
 from connector.audio.mixer import RoomMixer
 from connector.audio.quality import CallQuality
 from connector.audio.receive import ReceivePath
-from connector.audio.send import SendPath
-from connector.audio.ticks import EARLY_S, TickSchedule
+from connector.audio.send import OutgoingPacket, SendPath
+from connector.audio.ticks import EARLY_S, TickGrid, TickSchedule
 from connector.audio.timeline import ReplyTimeline
 from connector.base.legs import AudioCodec
 from connector.session.ledger import merged, numbers
@@ -43,13 +45,18 @@ class AudioCore:
     Args:
         clock: Monotonic seconds; also called from native threads.
         on_speaking: Called when the agent starts (True) or stops (False) being heard.
+        grid: Shared with the other sessions of the process; one of its own by default.
     """
 
-    def __init__(self, clock: Callable[[], float], on_speaking: Callable[[bool], None]) -> None:
+    def __init__(
+        self, clock: Callable[[], float], on_speaking: Callable[[bool], None], grid: TickGrid | None = None
+    ) -> None:
         self._clock = clock
         self._on_speaking = on_speaking
         self.inputs = RoomMixer(clock)
-        self._schedule = TickSchedule(clock())
+        now = clock()
+        self._grid = grid or TickGrid(now)
+        self._schedule = TickSchedule(self._grid.start(now))
         self._gate = ReplyGate()
         self._timeline = ReplyTimeline()
         self._speaking = False
@@ -57,6 +64,8 @@ class AudioCore:
         self._receive: ReceivePath | None = None
         self._to_agent: Callable[[bytes, int], None] | None = None
         self._to_room: Callable[[Samples], None] | None = None
+        self._mixed: list[tuple[Samples, float]] = []
+        self._packets: list[OutgoingPacket] = []
         self.quality = CallQuality()
         self._figures = CoreFigures()
         self._received: dict[str, float] = {}
@@ -96,7 +105,9 @@ class AudioCore:
         self._reply(receive.add(packet, now), now)
 
     def run(self, now: float) -> float:
-        """Do the ticks that are due, and the next one before its time if all of its frames are there.
+        """Mix the ticks that are due, and the next one before its time if all of its frames are there.
+
+        The `stages` come next, before the next `run`.
 
         A tick's time is when even late frames have come (`RoomMixer.phase_shift`); most come some milliseconds before.
 
@@ -109,24 +120,38 @@ class AudioCore:
         schedule, inputs = self._schedule, self.inputs
         at = max(now, schedule.next_at)
         early_s = EARLY_S + inputs.lead_s if at > now and inputs.complete(now) else EARLY_S
-        for _ in range(schedule.due(now, early_s)):
-            self._tick(now, at)
-        schedule.nudge(inputs.phase_shift(schedule.next_at))
+        self._mixed = [(inputs.tick(at), now) for _ in range(schedule.due(now, early_s))]
+        shift_s = inputs.phase_shift(schedule.next_at)
+        if shift_s is not None:
+            schedule.nudge(self._grid.choose(schedule.next_at, shift_s))
         return max(schedule.next_at - inputs.lead_s, min(schedule.next_at, now + _AGAIN_S))
 
-    def _tick(self, now: float, at: float) -> None:
-        mixed = self.inputs.tick(at)
+    @property
+    def stages(self) -> tuple[Callable[[], None], ...]:
+        """The rest of the ticks that `run` mixed: encode them, send them, and see to the reply."""
+        return self._encode, self._deliver, self._finish
+
+    def _encode(self) -> None:
         if self._send is not None and self._to_agent is not None:
-            packet = self._send.encode(mixed)
-            self._to_agent(packet.payload, packet.timestamp)
-        if self._receive is not None:
-            self._reply(self._receive.tick(now) or [_NOTHING], now)
-        if self._to_room is not None:
-            for silence in self._timeline.due(now):
-                self._figures.filled_samples += len(silence)
-                self.quality.filled(len(silence))
-                self._to_room(silence)
-        self.quality.tick(mixed, now, self.inputs, self._receive.figures if self._receive is not None else None)
+            self._packets = [self._send.encode(mixed) for mixed, _ in self._mixed]
+
+    def _deliver(self) -> None:
+        packets, self._packets = self._packets, []
+        for packet in packets:
+            if self._to_agent is not None:
+                self._to_agent(packet.payload, packet.timestamp)
+
+    def _finish(self) -> None:
+        ticks, self._mixed = self._mixed, []
+        for mixed, now in ticks:
+            if self._receive is not None:
+                self._reply(self._receive.tick(now) or [_NOTHING], now)
+            if self._to_room is not None:
+                for silence in self._timeline.due(now):
+                    self._figures.filled_samples += len(silence)
+                    self.quality.filled(len(silence))
+                    self._to_room(silence)
+            self.quality.tick(mixed, now, self.inputs, self._receive.figures if self._receive is not None else None)
 
     def _reply(self, frames: list[Samples], now: float) -> None:
         for frame in frames:

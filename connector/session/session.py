@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import structlog
 
 from connector.audio.quality import CallQuality
+from connector.audio.ticks import TickGrid
 from connector.base.catalog import MEASURES
 from connector.base.ends import EndReason
 from connector.base.errors import LegError
@@ -49,13 +50,19 @@ _EVENTS = 256
 
 
 class Ticker(Protocol):
-    """The engine's clock."""
+    """The engine's clock.
+
+    Attributes:
+        grid: Where the sessions' ticks are.
+    """
+
+    grid: TickGrid
 
     def now(self) -> float:
         """Monotonic seconds; callable from any thread."""
 
-    def add(self, run: Callable[[float], float]) -> Callable[[], None]:
-        """Call `run(now)` now and at each time that it returns, until the returned callable is called."""
+    def add(self, run: Callable[[float], float], *stages: Callable[[], None]) -> Callable[[], None]:
+        """Call `run(now)` now and at each time that it returns, each `stages` after it, until the result is called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +104,7 @@ class Session:
         self._ticker = ticker
         self._on_state = on_state
         self._machine = SessionMachine(plan, ticker.now(), rand)
-        self._core = AudioCore(ticker.now, self._on_speaking)
+        self._core = AudioCore(ticker.now, self._on_speaking, ticker.grid)
         self._summary = Summary(ticker.now())
         self._ledger = Ledger()
         self.tally = Tally(MEASURES)
@@ -151,7 +158,7 @@ class Session:
 
     async def run(self) -> SessionResult:
         """Serve the room until the session's end, then return how it ended. Cancelling it closes both legs first."""
-        remove = self._ticker.add(self._core.run)
+        remove = self._ticker.add(self._core.run, *self._core.stages)
         try:
             async with asyncio.TaskGroup() as group:
                 try:

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.audio.ticks import EARLY_S, LATE_S, MAX_CATCH_UP, MAX_NUDGE_S, TickSchedule
+from connector.audio.ticks import EARLY_S, FURTHEST_S, LATE_S, MAX_CATCH_UP, MAX_NUDGE_S, TickGrid, TickSchedule
 from connector.base.catalog import TICK_LATE_S
 
 TICK = 0.02
@@ -110,6 +110,40 @@ def test_the_phase_lock_settles() -> None:
         error = (schedule.next_at - wanted + 0.005) % 0.01 - 0.005
         schedule.nudge(-error)
     assert abs((schedule.next_at - wanted + 0.005) % 0.01 - 0.005) < 0.0001
+
+
+def asked(wanted_s: float, at: float) -> float:
+    """What a phase lock asks for that wants its ticks at this time, modulo 10 ms."""
+    return (wanted_s - at + 0.005) % 0.01 - 0.005
+
+
+@given(
+    st.lists(st.floats(min_value=0.0, max_value=0.0039), min_size=1, max_size=12),
+    st.floats(min_value=0.0, max_value=0.02),
+    st.floats(min_value=0.0, max_value=0.02),
+)
+def test_sessions_come_to_the_same_place(offsets: list[float], base: float, start: float) -> None:
+    """Sessions whose frames come within 4 ms of each other tick together, wherever the first ones began."""
+    grid = TickGrid(1_000.0 + start)
+    schedules = [TickSchedule(grid.start(1_000.5)) for _ in offsets]
+    for _ in range(120):
+        for schedule, offset in zip(schedules, offsets, strict=True):
+            schedule.due(schedule.next_at)
+            shift_s = grid.choose(schedule.next_at, asked(base + offset, schedule.next_at))
+            assert abs(shift_s) <= FURTHEST_S
+            schedule.nudge(shift_s)
+    places = [(schedule.next_at - schedules[0].next_at + TICK / 2) % TICK - TICK / 2 for schedule in schedules]
+    assert max(places) - min(places) < 0.0045
+    for schedule, offset in zip(schedules, offsets, strict=True):
+        assert abs(asked(base + offset, schedule.next_at)) < 0.0003
+
+
+def test_a_session_that_has_found_its_place_stays_there() -> None:
+    """The others' place is advice: who stands 10 ms beside it does not cross over, and nobody moves without frames."""
+    grid = TickGrid(1_000.0)
+    assert grid.choose(1_000.05, 0.0002) == 0.0002
+    assert grid.choose(1_000.06, -0.0002) == -0.0002
+    assert grid.start(1_000.075) == pytest.approx(1_000.0598)
 
 
 def test_no_catch_up_at_all_is_refused() -> None:

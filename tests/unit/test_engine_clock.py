@@ -60,6 +60,44 @@ async def test_a_broken_session_does_not_stop_the_others() -> None:
     assert clock.failures >= 2
 
 
+async def test_sessions_go_through_each_stage_together() -> None:
+    """All run before the first encodes; a stage that raises, or one of a session that is gone, holds up no other."""
+    clock, calls, done = EngineClock(), list[str](), asyncio.Event()
+
+    def note(what: str) -> Callable[[], None]:
+        def stage() -> None:
+            calls.append(what)
+            if what == "a encodes":
+                raise RuntimeError("a bug")
+            if what == "c encodes":
+                removers[2]()
+
+        return stage
+
+    def session(name: str) -> Callable[[], None]:
+        def run(now: float) -> float:
+            calls.append(f"{name} mixes")
+            return now + 60
+
+        return clock.add(run, note(f"{name} encodes"), note(f"{name} sends"))
+
+    removers = [session(name) for name in "abc"]
+
+    def last(now: float) -> float:
+        return now + 60
+
+    removers.append(clock.add(last, lambda: None, lambda: None, done.set))
+    await asyncio.wait_for(done.wait(), 10)
+    for remove in removers:
+        remove()
+    assert calls == [
+        *("a mixes", "b mixes", "c mixes"),
+        *("a encodes", "b encodes", "c encodes"),
+        *("a sends", "b sends"),
+    ]
+    assert clock.failures == 1
+
+
 async def test_a_removed_session_is_not_called_again() -> None:
     """Removing a session, even from within its own tick, ends its calls."""
     clock = EngineClock()

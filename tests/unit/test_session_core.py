@@ -20,12 +20,17 @@ class Bench:
         self.pushed: list[Samples] = []
         self.spoken: list[bool] = []
         self.core = AudioCore(lambda: self.now, self.spoken.append)
+        self.run()
+
+    def run(self) -> None:
         self.next_at = self.core.run(self.now)
+        for stage in self.core.stages:
+            stage()
 
     def ticks(self, count: int) -> None:
         for _ in range(count):
             self.now = max(self.now, self.next_at)
-            self.next_at = self.core.run(self.now)
+            self.run()
 
     def connect(self) -> None:
         self.core.answer(AudioCodec.OPUS)
@@ -61,7 +66,7 @@ def test_a_tick_runs_as_soon_as_its_frames_are_there() -> None:
         arrives = 100 + 0.01 * place + late_s
         while bench.next_at < arrives:
             bench.now, before = max(bench.now, bench.next_at), len(bench.sent)
-            bench.next_at = bench.core.run(bench.now)
+            bench.run()
             if len(bench.sent) > before and place > 500:
                 waits.append(bench.now - came)
         bench.now = came = arrives
