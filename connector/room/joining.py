@@ -15,7 +15,7 @@ from connector.base.causes import Cause
 from connector.base.ends import EndReason
 from connector.base.errors import RoomLegError
 from connector.base.redact import redact
-from connector.room.seams import keep_runtime
+from connector.room.seams import keep_runtime, own_events
 
 _log = structlog.get_logger()
 
@@ -64,6 +64,7 @@ async def connect_room(room: rtc.Room, url: str, token: str) -> None:
     if error is not None:
         raise explain(error, url)
     keep_runtime(room)
+    own_events(room)
 
 
 async def leave_room(room: rtc.Room) -> None:

@@ -2,8 +2,11 @@
 
 import asyncio
 import os
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
+from livekit import rtc
 from livekit.rtc import _ffi_client
 from livekit.rtc._ffi_client import FfiClient, FfiQueue
 from livekit.rtc._proto import ffi_pb2
@@ -57,6 +60,29 @@ def test_a_client_that_was_there_first_is_taken_over(monkeypatch: pytest.MonkeyP
     install()
     assert isinstance(stock, seams._Client)
     assert isinstance(stock.queue, seams._Queue)
+
+
+async def test_a_room_has_its_own_events_only() -> None:
+    """Other rooms' events and statistics do not wake it; the answers to requests reach it, and others reach all."""
+    install()
+    queue = FfiClient.instance.queue
+    mine, others = queue.subscribe(), queue.subscribe()
+    try:
+        room = SimpleNamespace(_ffi_queue=mine, _ffi_handle=SimpleNamespace(handle=7))
+        seams.own_events(cast("rtc.Room", room))
+        events = [ffi_pb2.FfiEvent() for _ in range(4)]
+        events[0].room_event.room_handle = 8
+        events[1].room_event.room_handle = 7
+        events[2].get_session_stats.async_id = 1
+        events[3].publish_track.async_id = 2
+        for event in events:
+            queue.put(event)
+        async with asyncio.timeout(5):
+            assert [await others.get() for _ in events] == events
+        assert [mine.get_nowait() for _ in range(mine.qsize())] == [events[1], events[3]]
+    finally:
+        queue.unsubscribe(mine)
+        queue.unsubscribe(others)
 
 
 @pytest.mark.parametrize(
