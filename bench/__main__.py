@@ -100,7 +100,7 @@ async def measure(options: argparse.Namespace) -> Results:
     """Run the chosen parts with the chosen bridges."""
     extent = QUICK if options.quick else FULL
     say, names = teller(), options.bridge
-    results = Results(quick=options.quick, about=surroundings())
+    results = Results(quick=options.quick, about=dict.fromkeys(options.part, surroundings()))
     async with staged(extent.delay_s - 2, options.keep) as stage:
         if "cpu" in options.part:
             results.costs = await measure_costs(stage, names, extent, say)
@@ -111,6 +111,8 @@ async def measure(options: argparse.Namespace) -> Results:
             bridges = {name: make_bridge(name, record=True) for name in names}
             results.losses = await loss.bench(stage, bridges, seeds=extent.seeds, impaired_s=extent.impaired_s, say=say)
     say("done")
+    if options.write and RESULTS.exists():
+        results = results.completed(Results.from_json(json.loads(RESULTS.read_text())))
     if set(names) == set(KINDS):
         results.verdicts = judge(results, extent)
     return results
@@ -138,7 +140,9 @@ def main() -> int:
     parser.add_argument("--bridge", nargs="+", choices=list(KINDS), default=list(KINDS), help="only these, no verdicts")
     parser.add_argument("--keep", type=Path, help="keep logs and recordings in this folder")
     parser.add_argument(
-        "--write", action="store_true", help=f"write {PAGE.relative_to(ROOT)} and {RESULTS.relative_to(ROOT)}"
+        "--write",
+        action="store_true",
+        help=f"write {PAGE.relative_to(ROOT)} and {RESULTS.relative_to(ROOT)}; parts that are not run stay as they are",
     )
     options = parser.parse_args()
     results = asyncio.run(measure(options))

@@ -6,12 +6,13 @@ import os
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import psutil
+from pydantic import TypeAdapter
 
 from bench.cpu import Load
 from bench.loss import Outcome
@@ -47,10 +48,11 @@ class Results:
 
     Attributes:
         quick: Whether it was the short variant, whose figures are no evidence.
+        about: By part, where and when it was measured.
     """
 
     quick: bool
-    about: dict[str, str] = field(default_factory=dict)
+    about: dict[str, dict[str, str]] = field(default_factory=dict)
     costs: dict[str, Load] = field(default_factory=dict)
     delays: Delays = field(default_factory=dict)
     losses: Losses = field(default_factory=dict)
@@ -60,6 +62,23 @@ class Results:
         """Everything, as values that JSON knows: what was not measured is null."""
         return without_nan(asdict(self))
 
+    @classmethod
+    def from_json(cls, values: object) -> Self:
+        """What `as_json` gave."""
+        return TypeAdapter(cls).validate_python(with_nan(values))
+
+    def completed(self, earlier: Self) -> Self:
+        """These results, and those of earlier runs of the same extent for the parts that this one left out."""
+        if earlier.quick != self.quick:
+            return self
+        return replace(
+            self,
+            about={**earlier.about, **self.about},
+            costs=self.costs or earlier.costs,
+            delays=self.delays or earlier.delays,
+            losses=self.losses or earlier.losses,
+        )
+
 
 def without_nan(value: Any) -> Any:
     """A copy with None in place of every NaN."""
@@ -68,6 +87,15 @@ def without_nan(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [without_nan(item) for item in value]
     return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def with_nan(value: Any) -> Any:
+    """A copy with NaN in place of every None."""
+    if isinstance(value, dict):
+        return {key: with_nan(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [with_nan(item) for item in value]
+    return math.nan if value is None else value
 
 
 def surroundings() -> dict[str, str]:
@@ -102,7 +130,7 @@ def page(results: Results) -> str:
     parts = [INTRODUCTION]
     if results.quick:
         parts.append("**The short variant: its figures show that the bench works, no more.**")
-    parts.append(", ".join(f"{name} {value}" for name, value in results.about.items()) + ".")
+    parts += abouts(results.about)
     if results.verdicts:
         rows = [[v.what, v.demanded, v.found, "yes" if v.passed else "**NO**"] for v in results.verdicts]
         parts += ["## Demanded and found", table(["", "demanded", "found", "met"], rows)]
@@ -114,6 +142,14 @@ def page(results: Results) -> str:
         parts += ["## Loss", LOSS]
         parts += [part for name, found in results.losses.items() for part in (f"### {name}", loss_table(found))]
     return "\n\n".join(parts) + "\n"
+
+
+def abouts(about: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """A line for each run that the parts come from."""
+    runs: dict[str, list[str]] = {}
+    for part, values in about.items():
+        runs.setdefault(", ".join(f"{name} {value}" for name, value in values.items()), []).append(part)
+    return [f"{', '.join(parts)}: {run}." for run, parts in runs.items()]
 
 
 def cost_table(costs: Mapping[str, Load]) -> str:

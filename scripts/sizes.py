@@ -21,7 +21,7 @@ _STEP_MB = 256
 def table() -> str:
     """The table, for pods of so many whole cores, each with one engine that is full."""
     measured = json.loads(RESULTS.read_text())
-    cost, about = measured["costs"]["product 10"]["talking"], measured["about"]
+    cost, about = measured["costs"]["product 10"]["talking"], measured["about"]["cpu"]
     rooms: int = Worker().max_sessions
     what = (
         f"One engine with {cost['rooms']} rooms, two people and a talking agent in each: {cost['cpu_ms']:.0f} ms of CPU"

@@ -223,7 +223,11 @@ _MEDIA = (
         "How long audio waits in our buffers, once a second while it flows.",
         direction=FLOWS,
     ),
-    _histogram("mixer_tick_late_seconds", TICK_LATE_S, "How late the 20 ms ticks came."),
+    _histogram(
+        "mixer_tick_late_seconds",
+        TICK_LATE_S,
+        "How late the 20 ms ticks came, after their time: 3 ms behind even late frames.",
+    ),
     _histogram("mixer_inputs", INPUTS, "Tracks mixed, once a second per session."),
     _histogram("event_loop_lag_seconds", FINE_S, "How late an engine's event loop ran what was due."),
 )
