@@ -5,7 +5,7 @@ import math
 import os
 import platform
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Self
@@ -82,20 +82,21 @@ class Results:
 
 def without_nan(value: Any) -> Any:
     """A copy with None in place of every NaN."""
-    if isinstance(value, dict):
-        return {key: without_nan(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [without_nan(item) for item in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
+    return changed(value, lambda leaf: None if isinstance(leaf, float) and math.isnan(leaf) else leaf)
 
 
 def with_nan(value: Any) -> Any:
     """A copy with NaN in place of every None."""
+    return changed(value, lambda leaf: math.nan if leaf is None else leaf)
+
+
+def changed(value: Any, change: Callable[[Any], Any]) -> Any:
+    """A copy with every value changed that is no container; a tuple becomes a list."""
     if isinstance(value, dict):
-        return {key: with_nan(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [with_nan(item) for item in value]
-    return math.nan if value is None else value
+        return {key: changed(item, change) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [changed(item, change) for item in value]
+    return change(value)
 
 
 def surroundings() -> dict[str, str]:
@@ -205,8 +206,8 @@ def spread(values: Sequence[float], digits: int) -> str:
 INTRODUCTION = """# Performance
 
 Written by `make bench`; do not edit. The product beside a plain bridge (`bench/plain_bridge.py`: LiveKit's AudioMixer
-and AudioStream, stock aiortc track and receiver, a process per room) and beside the SFU alone, measured in one run on
-one machine. Figures of different runs or machines do not compare; the relations do."""
+and AudioStream, stock aiortc track and receiver, a process per room) and beside the SFU alone; what is compared was
+measured in one run on one machine. Figures of different runs or machines do not compare; the relations do."""
 COST = """The bridge's processes alone on one core; SFU, people and agents on the others. Two people talk in every room
 (prepared packets). Late packets: reached the agent more than 10 ms behind the 20 ms grid, whoever is to blame. Means of
 interleaved rounds."""

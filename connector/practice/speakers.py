@@ -17,6 +17,7 @@ from connector.audio.frames import RATE_HZ, TICK_SAMPLES, Samples
 from connector.base.secrets import Secret
 from connector.practice.recorder import Recorder
 from connector.room import seams
+from connector.room.joining import joined
 
 Kind = Literal["standard", "sip", "agent", "connector", "ingress", "egress", "bridge"]
 _SOURCES = {
@@ -179,8 +180,7 @@ class Speaker:
             await asyncio.shield(joining)
         except asyncio.CancelledError:
             # The SDK ends the whole process 15 s after a join that nobody took the end of.
-            await asyncio.wait({joining})
-            if not joining.cancelled() and joining.exception() is None:
+            if await joined(joining):
                 await self.room.disconnect()
             raise
         seams.keep_runtime(self.room)

@@ -67,6 +67,12 @@ async def connect_room(room: rtc.Room, url: str, token: str) -> None:
     own_events(room)
 
 
+async def joined(connecting: asyncio.Task[None]) -> bool:
+    """Wait for the end of a join that nobody wants any more; whether it succeeded, so that the room is to be left."""
+    await asyncio.wait({connecting})
+    return not connecting.cancelled() and connecting.exception() is None
+
+
 async def leave_room(room: rtc.Room) -> None:
     """Leave; after 3 s this goes on in the background."""
     task = asyncio.create_task(_leave(room), name="livekit-leave")
@@ -148,8 +154,7 @@ _REMEDIES: tuple[tuple[str, Cause, str], ...] = (
 
 
 async def _leave_after(connecting: asyncio.Task[None], room: rtc.Room) -> None:
-    await asyncio.wait({connecting})
-    if not connecting.cancelled() and connecting.exception() is None:
+    if await joined(connecting):
         _log.warning("late_join_left")
         await _leave(room)
 
